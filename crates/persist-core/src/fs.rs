@@ -1,0 +1,226 @@
+//! Every file operation of persist, behind one trait, so that a test can fail, shorten, stop and replay each.
+//!
+//! [`Disk`] is the real thing. Only this file opens files (DuckDB opens its own; `lock.rs` opens the lock files).
+//! Nothing here retries a sync that failed: the caller decides what a failure means.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// How [`Fs::open`] opens a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// An existing file, to read.
+    Read,
+    /// An existing file, to read and write.
+    Write,
+    /// A file that must not exist yet, to read and write.
+    CreateNew,
+}
+
+/// An open file. All positions are in bytes from its start.
+pub trait File: Debug + Send + Sync {
+    /// Reads up to `buf.len()` bytes at `offset`; 0 at the end of the file.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+    /// Writes up to `buf.len()` bytes at `offset`, extending the file where needed; answers how many were taken.
+    fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize>;
+    /// Makes the file's bytes durable, and so much of its metadata as reading them back needs (`fdatasync`).
+    fn sync_data(&self) -> io::Result<()>;
+    /// Makes the file's bytes and all of its metadata durable, a shortened length included (`fsync`).
+    fn sync_all(&self) -> io::Result<()>;
+    /// Cuts the file, or extends it with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The file's length.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file holds nothing.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+/// A file system.
+pub trait Fs: Debug + Send + Sync {
+    /// Opens a file. A file made by [`Access::CreateNew`] has a durable name only after [`Fs::sync_dir`].
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn File>>;
+    /// Renames a file, replacing what has the new name. Durable only after [`Fs::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file's name. Durable only after [`Fs::sync_dir`].
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder and those above it; no error where it stands already.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable: what was created, renamed and removed in it.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The names of the files in a folder, sorted; names that are not Unicode are left out.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Whether there is a file of this name.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+}
+
+/// The operating system's files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Fs for Disk {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn File>> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        match access {
+            Access::Read => {}
+            Access::Write => {
+                options.write(true);
+            }
+            Access::CreateNew => {
+                options.write(true).create_new(true);
+            }
+        }
+        Ok(Box::new(DiskFile(options.open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::File::open(path)?.sync_all()
+    }
+
+    // Windows has no sync of a directory: the durability of a name rests on the file system there.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+}
+
+#[derive(Debug)]
+struct DiskFile(std::fs::File);
+
+impl File for DiskFile {
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, buf, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)
+    }
+
+    #[cfg(unix)]
+    fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(&self.0, buf, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_write(&self.0, buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}
+
+/// Writes all of `buf` at `offset`. A write that was interrupted goes on; one that takes nothing is an error.
+pub fn write_all_at(file: &dyn File, mut offset: u64, mut buf: &[u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.write_at(offset, buf) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => {
+                offset += taken as u64;
+                buf = buf.get(taken..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a whole file.
+pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs.open(path, Access::Read)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(filled as u64, rest) {
+            Ok(0) => break,
+            Ok(taken) => filled += taken,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// Puts a file in place whole: written aside (`{name}.tmp`), synced, renamed, its folder synced.
+///
+/// A crash leaves the old file or the new one, and at worst the one written aside, which the next call replaces.
+pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = aside(path);
+    if fs.exists(&aside).map_err(|e| Error::io("cannot look for", &aside, e))? {
+        fs.remove_file(&aside).map_err(|e| Error::io("cannot remove", &aside, e))?;
+    }
+    let file = fs.open(&aside, Access::CreateNew).map_err(|e| Error::io("cannot create", &aside, e))?;
+    write_all_at(file.as_ref(), 0, bytes).map_err(|e| Error::io("cannot write", &aside, e))?;
+    file.sync_all().map_err(|e| Error::io("cannot sync", &aside, e))?;
+    drop(file);
+    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
+    sync_dir_of(fs, path)
+}
+
+/// Syncs the folder that holds `path`.
+pub fn sync_dir_of(fs: &dyn Fs, path: &Path) -> Result<()> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    fs.sync_dir(dir).map_err(|e| Error::io("cannot sync the folder", dir, e))
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}

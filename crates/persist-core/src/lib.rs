@@ -1,0 +1,6 @@
+//! The engine under every persist store: a write-ahead log, memory for reads, background flushes into DuckDB.
+pub mod clock;
+pub mod error;
+pub mod fs;
+
+pub use error::{Error, ErrorKind, Result};
