@@ -2,5 +2,8 @@
 pub mod clock;
 pub mod error;
 pub mod fs;
+pub mod model;
+pub mod record;
+pub mod timestamp;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,63 @@
+//! What a store crate says of its records: how they are told apart, and which columns they fill.
+//!
+//! Everything else (the log, the cache, the flushes, recovery) is the engine's and the same for every model.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// A kind of store.
+///
+/// A record's id is its `key` and its *part*: what tells apart the records of one key. The dated store's part is the
+/// process name; a model whose key is the whole id uses `()`.
+pub trait Model: Debug + Send + Sync + 'static {
+    /// What tells apart the records of one key.
+    type Part: Clone + Debug + Eq + Hash + Send + Sync + 'static;
+
+    /// The names under which a part stands in a line of the log and in the columns of the table, in order.
+    const PART_FIELDS: &'static [&'static str];
+
+    /// The main table in DuckDB.
+    const TABLE: &'static str;
+
+    /// The columns of the main table, in order.
+    const COLUMNS: &'static [Column];
+
+    /// One field of a part, by its place in [`Model::PART_FIELDS`]; `None` is NULL.
+    fn part_text(part: &Self::Part, field: usize) -> Option<&str>;
+
+    /// Makes a part of its fields, as many and in the order of [`Model::PART_FIELDS`].
+    fn part_from(fields: &[Option<&str>]) -> Self::Part;
+}
+
+/// A column of a model's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The column's name.
+    pub name: &'static str,
+    /// What fills it; this also says its SQL type.
+    pub source: Source,
+}
+
+/// What fills a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// The record's key, VARCHAR.
+    Key,
+    /// A field of the record's part, by its place in [`Model::PART_FIELDS`], VARCHAR.
+    Part(usize),
+    /// The record's data, JSON.
+    Data,
+    /// The field `timestamp` of the data, TIMESTAMP in UTC.
+    Timestamp,
+    /// The field `status` of the data, VARCHAR.
+    Status,
+    /// The field `status_int` of the data, INTEGER.
+    StatusInt,
+    /// The field `username` of the data, VARCHAR.
+    Username,
+    /// When the record was written, TIMESTAMP in UTC.
+    UpdatedAt,
+    /// How often the record's id has been written, INTEGER.
+    Version,
+}
