@@ -154,3 +154,23 @@ fn a_folder_is_a_name_in_the_folder_above() {
     fs.sync_dir(p("/")).unwrap();
     assert_eq!(name_sets(&fs), ["/d/e/a"]);
 }
+
+#[test]
+fn a_durable_rename_between_folders_makes_durable_what_it_builds_on() {
+    let fs = SimFs::new();
+    ["/d", "/e"].iter().for_each(|dir| fs.make_dir(dir));
+    fs.open(p("/d/a"), Access::CreateNew).unwrap();
+    fs.rename(p("/d/a"), p("/e/b")).unwrap();
+    fs.sync_dir(p("/e")).unwrap();
+    assert_eq!(name_sets(&fs), ["/e/b"], "not in both folders");
+}
+
+#[test]
+fn a_file_made_and_removed_may_come_back() {
+    let fs = SimFs::new();
+    fs.make_dir("/d");
+    drop(fs.open(p("/a"), Access::CreateNew).unwrap());
+    fs.remove_file(p("/a")).unwrap();
+    fs.sync_dir(p("/d")).unwrap();
+    assert_eq!(name_sets(&fs), ["", "/a"]);
+}
