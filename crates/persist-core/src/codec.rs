@@ -3,7 +3,7 @@
 //! The body has the fields of the specification's records: `key`, the fields of the part, `data`, `username`,
 //! `timestamp`. The last two repeat what is in the data, for those who read the log with other tools.
 
-use crate::data::{members, unescape};
+use crate::data::{members, quote, unescape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
@@ -34,20 +34,21 @@ impl<'a, M: Model> Entry<'a, M> {
 
     /// The body of the entry's line.
     pub(crate) fn body(&self) -> Body {
-        let mut text = Vec::with_capacity(self.key.len() + self.data.len() + 128);
-        text.extend_from_slice(b"{\"key\":");
-        string(&mut text, Some(self.key));
+        let mut text = String::with_capacity(self.key.len() + self.data.len() + 192);
+        text.push_str("{\"key\":");
+        quote(self.key, &mut text);
         for (field, name) in M::PART_FIELDS.iter().enumerate() {
-            text.extend_from_slice(b",\"");
-            text.extend_from_slice(name.as_bytes());
-            text.extend_from_slice(b"\":");
-            string(&mut text, M::part_text(&self.part, field));
+            text.push_str(",\"");
+            text.push_str(name);
+            text.push_str("\":");
+            quote_or_null(M::part_text(&self.part, field), &mut text);
         }
-        text.extend_from_slice(b",\"data\":");
-        text.extend_from_slice(self.data.as_bytes());
-        text.extend_from_slice(b",\"username\":");
-        string(&mut text, self.username);
-        text.extend_from_slice(b",\"timestamp\":\"");
+        text.push_str(",\"data\":");
+        text.push_str(&self.data);
+        text.push_str(",\"username\":");
+        quote_or_null(self.username, &mut text);
+        text.push_str(",\"timestamp\":\"");
+        let mut text = text.into_bytes();
         self.timestamp.write(&mut text);
         text.push(b'"');
         Body::new(text)
@@ -78,14 +79,9 @@ pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
     Ok(Record { key: key.into(), part, data: data.into(), seq: line.seq, at: line.at, version })
 }
 
-fn string(out: &mut Vec<u8>, text: Option<&str>) {
-    let Some(text) = text else { return out.extend_from_slice(b"null") };
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        // Writing to a vector can't fail, and a string always serializes.
-        let _ = serde_json::to_writer(out, text);
+fn quote_or_null(text: Option<&str>, out: &mut String) {
+    match text {
+        Some(text) => quote(text, out),
+        None => out.push_str("null"),
     }
 }

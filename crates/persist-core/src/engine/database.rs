@@ -27,6 +27,10 @@ impl Handle {
         Self { fs, path, table, open: Mutex::new(Some(Arc::new(database))) }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn get(&self) -> Result<Arc<Database>> {
         self.open.lock().clone().ok_or_else(|| {
             let message = format!("{} is closed after a failure and will be opened again", self.path.display());
