@@ -1,0 +1,5 @@
+//! Tests over the whole workspace: its sources, its layering, its documents, whole stores under faults.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod kill;
