@@ -33,6 +33,8 @@ pub(super) enum Command {
     Recovered,
     /// Flush everything up to this `seq` and say how it went.
     Flush(u64, flume::Sender<Result<()>>),
+    /// DuckDB's instance may have become invalid: look, open it again, and flush what it lost.
+    Reopen,
     /// End.
     Stop,
 }
@@ -72,6 +74,13 @@ impl<M: Model> Worker<M> {
                     let _ = done.send(self.flush(seq));
                 }
                 Ok(Command::Recovered) => self.flush_in_background(),
+                Ok(Command::Reopen) => {
+                    if self.shared.database.get().and_then(|database| database.state()).is_err() {
+                        let reopened = self.reopen();
+                        self.log_failure("open DuckDB again", reopened);
+                    }
+                    self.flush_in_background();
+                }
                 Ok(Command::Wake) | Err(flume::RecvTimeoutError::Timeout) => self.mind(),
             }
         }
@@ -168,10 +177,10 @@ impl<M: Model> Worker<M> {
             let Some(last) = batch.last() else { return Ok(flushed) };
             let (watermark, at) = (last.seq, last.at);
             if let Err(error) = self.append(&batch, watermark, at) {
-                self.appender = None;
                 if is_invalidated(&error) || self.shared.database.get().is_err() {
                     self.reopen()?;
                 }
+                self.appender = None;
                 return Err(error);
             }
             flushed += batch.len();
@@ -191,6 +200,8 @@ impl<M: Model> Worker<M> {
     }
 
     fn reopen(&mut self) -> Result<()> {
+        // Its connection would keep the lost instance alive.
+        self.appender = None;
         let watermark = self.shared.database.reopen()?;
         self.shared.pending.rewind(watermark);
         self.shared.figures.lock().watermark = watermark;

@@ -33,7 +33,13 @@ impl<M: Model> Engine<M> {
             return Err(Error::input(message));
         }
         let limit = shared.options.max_unflushed_bytes;
-        shared.pending.wait_for_room(limit, shared.options.busy_timeout, || shared.send(Command::Wake))?;
+        if shared.pending.is_over(limit) {
+            if let Some(refusal) = shared.log.refusal() {
+                return Err(refusal);
+            }
+            shared.send(Command::Wake);
+            shared.pending.wait_for_room(limit, shared.options.busy_timeout)?;
+        }
 
         let key = Box::from(entry.key);
         let data = entry.data.into_boxed_str();
@@ -80,13 +86,13 @@ impl<M: Model> Engine<M> {
         self.flush()?;
         let (done, answer) = flume::bounded(1);
         self.shared.charge(keeper::Chore::Compact(done));
-        answer.recv().map_err(|_| self.shared.stopped())?
+        self.shared.answer(&answer, || self.shared.keeper.is_disconnected())
     }
 
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
         let (done, answer) = flume::bounded(1);
         self.shared.send(Command::Flush(seq, done));
-        answer.recv().map_err(|_| self.shared.stopped())?
+        self.shared.answer(&answer, || self.shared.worker.is_disconnected())
     }
 }
 
@@ -113,8 +119,21 @@ impl<M: Model> Shared<M> {
         }
     }
 
+    /// Waits for what one of the engine's threads answers, or until it is gone: a thread that panicked leaves commands
+    /// unanswered in its channel, and says why only at its very end.
+    fn answer(&self, answer: &flume::Receiver<Result<()>>, is_gone: impl Fn() -> bool) -> Result<()> {
+        loop {
+            match answer.recv_timeout(Duration::from_millis(100)) {
+                Ok(done) => return done,
+                Err(_) if is_gone() => return Err(self.stopped()),
+                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
     /// The engine's threads are gone only when the engine is closed, or when one of them panicked.
-    pub(super) fn stopped(&self) -> Error {
+    fn stopped(&self) -> Error {
         self.log.refusal().unwrap_or_else(|| Error::new(ErrorKind::Closed, "the store was closed"))
     }
 

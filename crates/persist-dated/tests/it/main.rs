@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod disk;
 mod input;
 mod open;
+mod poison;
 mod property;
 mod store;
 
