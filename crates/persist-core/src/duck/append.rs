@@ -1,0 +1,148 @@
+//! The flush: records appended to the delta, and the watermark with them, in one transaction.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
+};
+use arrow::datatypes::{Field, Schema};
+use duckdb::{Connection, params};
+use hashbrown::HashSet;
+
+use super::database::Database;
+use super::failure::failed;
+use super::fields::Fields;
+use super::schema::{OP, PUT, SEQ, Table};
+use crate::error::Result;
+use crate::model::{Model, Source};
+use crate::record::Record;
+
+/// An Arrow batch ends at this many rows, eight of DuckDB's vectors …
+const BATCH_ROWS: usize = 8 * 2048;
+/// … or this many bytes of data: Arrow's offsets reach 2 GiB, and records may have 16 MiB each.
+const BATCH_BYTES: usize = 32 << 20;
+
+/// Flushes records into a database, on its own connection.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    connection: Connection,
+    table: Table,
+    path: PathBuf,
+    store_id: String,
+    add_watermark: String,
+}
+
+impl Appender {
+    pub(super) fn new(connection: Connection, database: &Database, store_id: String) -> Self {
+        let add_watermark = format!("INSERT INTO {} VALUES (?, ?, make_timestamp(?))", database.meta());
+        Self { connection, table: database.table, path: database.path.clone(), store_id, add_watermark }
+    }
+
+    /// Appends records, which come in the order of their `seq`, and says that all up to `watermark` are there: both or
+    /// neither. Of several records of one id only the last is written. `records` may be empty.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database): nothing was written, or, where the error
+    /// [invalidated](super::is_invalidated) the instance, the next opening shows whether it was.
+    pub(crate) fn append<M: Model>(
+        &mut self,
+        records: &[Arc<Record<M>>],
+        watermark: u64,
+        at_micros: i64,
+    ) -> Result<()> {
+        let kept = newest_of_each_id(records);
+        let done = self.connection.execute_batch("BEGIN TRANSACTION").and_then(|()| {
+            self.fill(&kept, watermark, at_micros)?;
+            self.connection.execute_batch("COMMIT")
+        });
+        done.map_err(|error| {
+            // After a failed COMMIT there is no transaction left to roll back.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            failed("cannot flush to", &self.path, error)
+        })
+    }
+
+    fn fill<M: Model>(&self, records: &[&Record<M>], watermark: u64, at_micros: i64) -> duckdb::Result<()> {
+        if !records.is_empty() {
+            // Dropping DuckDB's appender flushes once more and keeps the error to itself: each batch is flushed
+            // here, and the appender is gone before the transaction ends, lest a rest of it be committed alone.
+            let mut appender = self.connection.appender(&self.table.delta_name())?;
+            let mut rest = records;
+            while !rest.is_empty() {
+                let (batch, after) = rest.split_at(batch_len(rest));
+                appender.append_record_batch(to_arrow(&self.table, batch)?)?;
+                appender.flush()?;
+                rest = after;
+            }
+        }
+        self.connection.prepare_cached(&self.add_watermark)?.execute(params![self.store_id, watermark, at_micros])?;
+        Ok(())
+    }
+}
+
+fn newest_of_each_id<M: Model>(records: &[Arc<Record<M>>]) -> Vec<&Record<M>> {
+    let mut seen = HashSet::with_capacity(records.len());
+    let mut kept: Vec<_> =
+        records.iter().rev().map(Arc::as_ref).filter(|record| seen.insert((record.key(), record.part()))).collect();
+    kept.reverse();
+    kept
+}
+
+fn batch_len<M: Model>(records: &[&Record<M>]) -> usize {
+    let mut bytes = 0;
+    let fits = records.iter().take(BATCH_ROWS).take_while(|record| {
+        let before = bytes;
+        bytes += record.json().len();
+        before < BATCH_BYTES
+    });
+    fits.count()
+}
+
+struct Row<'a, M: Model> {
+    record: &'a Record<M>,
+    fields: Fields<'a>,
+}
+
+fn to_arrow<M: Model>(table: &Table, records: &[&Record<M>]) -> duckdb::Result<RecordBatch> {
+    let rows: Vec<_> = records.iter().map(|record| Row { record, fields: Fields::of(record.json()) }).collect();
+    let mut fields = Vec::with_capacity(table.columns.len() + 2);
+    let mut arrays = Vec::with_capacity(table.columns.len() + 2);
+    for column in table.columns {
+        let array = column_of(column.source, &rows);
+        fields.push(Field::new(column.name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let seqs: ArrayRef = Arc::new(UInt64Array::from_iter_values(records.iter().map(|record| record.seq)));
+    let ops: ArrayRef = Arc::new(UInt8Array::from_value(PUT, records.len()));
+    for (name, array) in [(SEQ, seqs), (OP, ops)] {
+        fields.push(Field::new(name, array.data_type().clone(), false));
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| duckdb::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn column_of<M: Model>(source: Source, rows: &[Row<'_, M>]) -> ArrayRef {
+    let rows = rows.iter();
+    match source {
+        Source::Key => Arc::new(StringArray::from_iter_values(rows.map(|row| row.record.key()))),
+        Source::Part(n) => Arc::new(rows.map(|row| M::part_text(row.record.part(), n)).collect::<StringArray>()),
+        Source::Data => Arc::new(StringArray::from_iter_values(rows.map(|row| row.record.json()))),
+        Source::Timestamp => Arc::new(rows.map(|row| row.fields.timestamp).collect::<TimestampMicrosecondArray>()),
+        Source::Status => Arc::new(rows.map(|row| row.fields.status.as_deref()).collect::<StringArray>()),
+        Source::StatusInt => Arc::new(rows.map(|row| row.fields.status_int).collect::<Int32Array>()),
+        Source::Username => Arc::new(rows.map(|row| row.fields.username.as_deref()).collect::<StringArray>()),
+        Source::UpdatedAt => Arc::new(TimestampMicrosecondArray::from_iter_values(rows.map(|row| row.record.at))),
+        Source::Version => Arc::new(Int32Array::from_iter_values(
+            rows.map(|row| i32::try_from(row.record.version).unwrap_or(i32::MAX)),
+        )),
+    }
+}
+
+/// The part of a flush that is not DuckDB's.
+#[cfg(test)]
+pub(super) fn measure_arrow<M: Model>(records: &[Arc<Record<M>>]) {
+    let batch = to_arrow(&Table::of::<M>(), &newest_of_each_id(records));
+    assert!(batch.is_ok_and(|batch| batch.num_rows() > 0));
+}

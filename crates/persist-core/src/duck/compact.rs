@@ -1,0 +1,79 @@
+//! The merge of the delta into the base, the checkpoint, and the check that ids are unique.
+
+use duckdb::Connection;
+
+use super::database::Database;
+use super::failure::{failed, is_refused_checkpoint};
+use crate::error::Result;
+
+/// What a merge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// Rows put into the base: the newest of each id that is there.
+    pub(crate) rows_moved: u64,
+    /// Rows taken out of the base, because the delta had a newer one or a removal.
+    pub(crate) rows_replaced: u64,
+    /// The rows of the base afterwards.
+    pub(crate) base_rows: u64,
+}
+
+impl Database {
+    /// Moves what the delta holds into the base, in one transaction, while flushes and queries go on.
+    ///
+    /// The transaction sees what was committed when it began, whole flushes with their watermarks, and takes away just
+    /// what it saw. Flushes only insert, so that nothing conflicts with them; of merges there is one at a time.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database): nothing was moved.
+    pub(crate) fn merge(&self) -> Result<Merged> {
+        let connection = self.connect()?;
+        // An error leaves the transaction to the connection's end, which rolls it back.
+        self.merge_on(&connection).map_err(|error| failed("cannot merge the delta of", &self.path, error))
+    }
+
+    fn merge_on(&self, connection: &Connection) -> duckdb::Result<Merged> {
+        let (base, delta, meta) = (self.base(), self.delta(), self.meta());
+        let superseded = self.table.superseded(&base, &delta);
+        let newest = self.table.newest(&delta);
+        let columns = self.table.column_list();
+        connection.execute_batch("BEGIN TRANSACTION")?;
+        let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
+        let moved = connection.execute(&format!("INSERT INTO {base} ({columns}) {newest}"), [])?;
+        connection.execute(&format!("DELETE FROM {delta}"), [])?;
+        connection.execute(
+            &format!("DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})"),
+            [],
+        )?;
+        let base_rows = connection.query_row(&format!("SELECT count(*) FROM {base}"), [], |row| row.get(0))?;
+        connection.execute_batch("COMMIT")?;
+        Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
+    }
+
+    /// Brings everything committed before this call into the main file and syncs it; `false` where DuckDB refuses
+    /// because of others, which may be tried again later.
+    ///
+    /// DuckDB 1.5.5 refuses while another checkpoint runs, and while a transaction is open that is older than a
+    /// committed UPDATE or change of the catalog, or makes one itself. Nothing in persist does either, so that only a
+    /// second checkpoint stands in the way. (FORCE would hold up every new transaction meanwhile.)
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database) where the checkpoint failed; the instance is invalid then.
+    pub(crate) fn checkpoint(&self) -> Result<bool> {
+        match self.connect()?.execute_batch("CHECKPOINT") {
+            Ok(()) => Ok(true),
+            Err(error) if is_refused_checkpoint(&error) => Ok(false),
+            Err(error) => Err(failed("cannot checkpoint", &self.path, error)),
+        }
+    }
+
+    /// How many ids the base holds more than once: none, unless another hand wrote to it.
+    pub(crate) fn count_duplicates(&self) -> Result<u64> {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} GROUP BY {} HAVING count(*) > 1)",
+            self.base(),
+            self.table.id_list()
+        );
+        let counted = self.connect()?.query_row(&sql, [], |row| row.get(0));
+        counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
+    }
+}

@@ -1,0 +1,120 @@
+//! Reading everything back: what memory is filled with at opening.
+
+use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch};
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
+use duckdb::Connection;
+
+use super::database::Database;
+use super::failure::failed;
+use super::schema::{OP, PUT, REMOVE, SEQ, quote};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Source;
+
+/// A row read back, borrowed from the batch it came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loaded<'a> {
+    pub(crate) key: &'a str,
+    /// The fields of the part, in the model's order.
+    pub(crate) part: &'a [Option<&'a str>],
+    pub(crate) data: &'a str,
+    /// When it was written, in microseconds since 1970 UTC; 0 where the column is NULL.
+    pub(crate) at: i64,
+    /// 1 where the column is NULL.
+    pub(crate) version: u32,
+    /// 0 in the base.
+    pub(crate) seq: u64,
+    /// The id is not there any more; only the id and `seq` mean something.
+    pub(crate) removed: bool,
+}
+
+impl Database {
+    /// Hands out every row of the base, then every row of the delta in the order of `seq`: a later row of an id
+    /// replaces an earlier one. What is seen is one moment's state; no more than some batches are held at a time.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) for a damaged file, or a NULL where there can't be one; what `each` answers.
+    pub(crate) fn load(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        let connection = self.connect()?;
+        let begun = connection.execute_batch("BEGIN TRANSACTION READ ONLY");
+        begun.map_err(|error| failed("cannot read", &self.path, error))?;
+        let mut columns = vec![self.table.column(Source::Key)];
+        columns.extend((0..self.table.parts).map(|n| format!("{}::VARCHAR", self.table.column(Source::Part(n)))));
+        columns.push(self.table.column(Source::Data));
+        columns.push(format!("{}::TIMESTAMP", self.table.column(Source::UpdatedAt)));
+        columns.push(format!("{}::INTEGER", self.table.column(Source::Version)));
+        let columns = columns.join(", ");
+        let base = format!("SELECT {columns}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.base());
+        let (seq, op) = (quote(SEQ), quote(OP));
+        let delta = format!("SELECT {columns}, {seq}, {op} FROM {} ORDER BY {seq}", self.delta());
+        self.stream(&connection, &base, each)?;
+        self.stream(&connection, &delta, each)
+    }
+
+    fn stream(&self, connection: &Connection, sql: &str, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        let failed = |error| failed("cannot read", &self.path, error);
+        let mut statement = connection.prepare(sql).map_err(failed)?;
+        // The iterator would panic on an error in mid-stream; `step` returns it.
+        let _ = statement.stream_arrow([]).map_err(failed)?;
+        while let Some(chunk) = statement.step().map_err(failed)? {
+            let rows =
+                Rows::of(chunk.into(), self.table.parts).ok_or_else(|| self.strange("a column of another type"))?;
+            rows.each(each, || self.strange("NULL for a key or for data"))?;
+        }
+        Ok(())
+    }
+
+    fn strange(&self, what: &str) -> Error {
+        Error::new(ErrorKind::Corrupt, format!("{} holds {what}", self.path.display()))
+    }
+}
+
+struct Rows {
+    batch: RecordBatch,
+    parts: usize,
+}
+
+impl Rows {
+    fn of(batch: RecordBatch, parts: usize) -> Option<Self> {
+        (batch.num_columns() == parts + 6).then_some(Self { batch, parts })
+    }
+
+    fn text(&self, column: usize) -> Option<&LargeStringArray> {
+        self.batch.columns().get(column)?.as_string_opt()
+    }
+
+    fn each(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>, strange: impl Fn() -> Error) -> Result<()> {
+        let parts = self.parts;
+        let columns = self.batch.columns();
+        let number = |n: usize| columns.get(parts + n);
+        let (Some(keys), Some(data), Some(ats), Some(versions), Some(seqs), Some(ops)) = (
+            self.text(0),
+            self.text(parts + 1),
+            number(2).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>()),
+            number(3).and_then(|column| column.as_primitive_opt::<Int32Type>()),
+            number(4).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
+            number(5).and_then(|column| column.as_primitive_opt::<UInt8Type>()),
+        ) else {
+            return Err(strange());
+        };
+        let part_columns: Vec<_> = (1..=parts).filter_map(|column| self.text(column)).collect();
+        let mut part = Vec::with_capacity(parts);
+        for row in 0..self.batch.num_rows() {
+            part.clear();
+            part.extend(part_columns.iter().map(|column| column.is_valid(row).then(|| column.value(row))));
+            let removed = ops.value(row) == REMOVE;
+            if keys.is_null(row) || (data.is_null(row) && !removed) {
+                return Err(strange());
+            }
+            each(Loaded {
+                key: keys.value(row),
+                part: &part,
+                data: if data.is_null(row) { "" } else { data.value(row) },
+                at: if ats.is_null(row) { 0 } else { ats.value(row) },
+                version: if versions.is_null(row) { 1 } else { u32::try_from(versions.value(row)).unwrap_or(1) },
+                seq: seqs.value(row),
+                removed,
+            })?;
+        }
+        Ok(())
+    }
+}

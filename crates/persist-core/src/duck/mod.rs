@@ -1,0 +1,39 @@
+//! DuckDB: the tables a store is flushed into, and SQL over them.
+//!
+//! Only this module names the `duckdb` crate and speaks SQL. It knows rows, not logs: what is flushed when, and which
+//! part of the log a checkpoint makes superfluous, is the flush engine's.
+//!
+//! A database file holds three tables. The **base** has the model's columns and one row per id. The **delta**
+//! (`{name}_delta`) has those columns and `persist_seq`, `persist_op`, and takes every flush, so that a flush costs the
+//! same at every size of the base; a [merge](Database::merge) moves it into the base. `persist_meta` says how far the
+//! log has been flushed: one row is *inserted* with each flush, the highest watermark counts.
+//!
+//! What holds throughout:
+//! - Nothing is ever updated in place, and no table is created or dropped once a file is in use. DuckDB refuses a
+//!   CHECKPOINT after an UPDATE or a change of its catalog for as long as an older transaction is open, and only then:
+//!   inserts, deletes and readers of any age do not stop it (tried, 1.5.5).
+//! - Ids are matched with `IS NOT DISTINCT FROM`: NULL is a part like any other.
+//! - Every name is quoted, and every table named with its catalog.
+//! - DuckDB checkpoints only when [told to](Database::checkpoint), so the engine knows which commits the main file has.
+
+mod append;
+mod compact;
+mod database;
+mod failure;
+mod fields;
+mod load;
+mod query;
+mod rows;
+mod schema;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use append::Appender;
+pub(crate) use compact::Merged;
+pub(crate) use database::{Database, State, own_logs};
+pub(crate) use failure::is_invalidated;
+pub(crate) use load::Loaded;
+pub use rows::Rows;
+pub(crate) use schema::Table;

@@ -1,0 +1,122 @@
+//! SQL from outside: one SELECT, over a view that shows every flush.
+
+use arrow::array::RecordBatch;
+use duckdb::core::LogicalTypeId;
+use duckdb::{Connection, params};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::database::Database;
+use super::failure::failed;
+use super::rows::Rows;
+use super::schema::quote;
+use super::value;
+use crate::error::{Error, Result};
+
+impl Database {
+    /// Runs one SELECT over what has been flushed.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) for anything but one SELECT, [`Database`](crate::ErrorKind::Database) for what
+    /// DuckDB refuses.
+    pub(crate) fn query(&self, sql: &str) -> Result<Rows> {
+        let mut rows = Vec::new();
+        let columns = self.run(sql, &mut |batch| value::append_rows(&batch, &mut rows))?;
+        Ok(Rows::new(columns, rows))
+    }
+
+    /// As [`query`](Database::query), and hands out the result as Arrow batches; none for a result without rows.
+    pub(crate) fn query_arrow(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        self.run(sql, &mut |batch| {
+            batches.push(batch);
+            Ok(())
+        })?;
+        Ok(batches)
+    }
+
+    /// Everything happens on a connection of its own, in one read-only transaction: the view fits the rows it is made
+    /// for, nothing can be written, and what a statement sets ends with it.
+    fn run(&self, sql: &str, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<Vec<String>> {
+        let failed = |error| failed("cannot query", &self.path, error);
+        let connection = self.connect()?;
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
+        one_select(&connection, sql, &failed)?;
+        self.hide_table(&connection).map_err(failed)?;
+        let mut statement = connection.prepare(sql).map_err(failed)?;
+        // The iterator would panic on an error in mid-stream; `step` returns it.
+        let _ = statement.stream_arrow([]).map_err(failed)?;
+        let columns = statement.column_names();
+        // DuckDB writes this one type into Arrow as if it were signed.
+        if let Some(n) = (0..columns.len()).find(|n| statement.column_logical_type(*n).id() == LogicalTypeId::UHugeint)
+        {
+            let name = columns.get(n).map_or("", String::as_str);
+            return Err(Error::input(format!("the column {name:?} of a query is UHUGEINT: cast it to VARCHAR")));
+        }
+        while let Some(chunk) = statement.step().map_err(failed)? {
+            each(chunk.into())?;
+        }
+        Ok(columns)
+    }
+
+    /// Hides the main table by a view of base and delta, of this connection only. Without a delta the table is right.
+    fn hide_table(&self, connection: &Connection) -> duckdb::Result<()> {
+        let (base, delta) = (self.base(), self.delta());
+        let pending: bool = connection.query_row(&format!("SELECT EXISTS (FROM {delta})"), [], |row| row.get(0))?;
+        if !pending {
+            return Ok(());
+        }
+        connection.execute_batch(&format!(
+            "CREATE TEMP VIEW {} AS SELECT {} FROM {base} WHERE rowid NOT IN ({}) UNION ALL {}",
+            quote(self.table.name),
+            self.table.column_list(),
+            self.table.superseded(&base, &delta),
+            self.table.newest(&delta),
+        ))
+    }
+}
+
+/// How DuckDB's own parser sees a text.
+#[derive(Deserialize)]
+struct Parsed {
+    error: bool,
+    #[serde(default)]
+    error_type: String,
+    #[serde(default)]
+    error_message: String,
+    #[serde(default)]
+    statements: Vec<IgnoredAny>,
+}
+
+/// Refuses anything but one SELECT, before anything of it runs: preparing a text of several statements executes all but
+/// the last.
+///
+/// `json_serialize_sql` parses a text without binding it and takes nothing but SELECT: with it VALUES, FROM, TABLE,
+/// DESCRIBE, SHOW, SUMMARIZE, UNPIVOT, and PIVOT with its values written out. EXPLAIN, CALL and PRAGMA are refused.
+fn one_select(connection: &Connection, sql: &str, failed: &dyn Fn(duckdb::Error) -> Error) -> Result<()> {
+    let refused = |why: &str| Error::input(format!("a query is one SELECT statement: {why}"));
+    if sql.contains('\0') {
+        return Err(refused("this has a NUL character"));
+    }
+    let parsed: String = connection
+        .query_row("SELECT json_serialize_sql(?::VARCHAR)", params![sql], |row| row.get(0))
+        .map_err(failed)?;
+    let parsed: Parsed = serde_json::from_str(&parsed)
+        .map_err(|error| refused("DuckDB's parser gave no readable answer").with_source(error))?;
+    match (parsed.error, parsed.statements.len()) {
+        (false, 1) => Ok(()),
+        (false, 0) => Err(refused("this is none")),
+        (false, n) => Err(refused(&format!("these are {n}"))),
+        (true, _) if parsed.error_type == "parser" => Err(refused(&parsed.error_message)),
+        (true, _) if parsed.error_message.starts_with("Only SELECT") => Err(refused("this is another")),
+        (true, _) => one_bound_select(connection, sql).map_err(|error| {
+            if error.to_string().contains("a single SELECT") { refused("these are several") } else { failed(error) }
+        }),
+    }
+}
+
+/// The same for a SELECT that can't be written as JSON, such as one with a cast to an ENUM of its own: the table function
+/// `query` takes one SELECT, and preparing binds it but runs nothing.
+fn one_bound_select(connection: &Connection, sql: &str) -> duckdb::Result<()> {
+    connection.prepare(&format!("FROM query('{}')", sql.replace('\'', "''"))).map(drop)
+}

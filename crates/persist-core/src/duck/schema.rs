@@ -1,0 +1,238 @@
+//! The tables in a database file: their columns, how one is created, and whether an existing one fits.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use duckdb::{Connection, params};
+
+use super::database::{self, own_logs, suffixed};
+use super::failure::failed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{self, Access, Fs};
+use crate::model::{Column, Model, Source};
+
+/// Says which store a file belongs to and how far it has been flushed.
+pub(super) const META: &str = "persist_meta";
+/// The delta's column of the record's place in the log.
+pub(super) const SEQ: &str = "persist_seq";
+/// The delta's column of what happened to the id: [`PUT`] or [`REMOVE`].
+pub(super) const OP: &str = "persist_op";
+/// The row is the id's newest state.
+pub(super) const PUT: u8 = 0;
+/// The id was removed.
+pub(super) const REMOVE: u8 = 1;
+
+const META_COLUMNS: [(&str, &str); 3] = [("store", "VARCHAR"), ("watermark", "UBIGINT"), ("at", "TIMESTAMP")];
+
+/// A model's main table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [Column],
+    /// How many fields a part has; not each need have a column.
+    pub(super) parts: usize,
+}
+
+impl Table {
+    /// The table of a model.
+    pub(crate) fn of<M: Model>() -> Self {
+        Self { name: M::TABLE, columns: M::COLUMNS, parts: M::PART_FIELDS.len() }
+    }
+
+    /// The name of the delta.
+    pub(super) fn delta_name(&self) -> String {
+        format!("{}_delta", self.name)
+    }
+
+    /// The model's columns, quoted, with commas.
+    pub(super) fn column_list(&self) -> String {
+        self.columns.iter().map(|column| quote(column.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The column filled from `source`, quoted; NULL where the model has none.
+    pub(super) fn column(&self, source: Source) -> String {
+        self.columns
+            .iter()
+            .find(|column| column.source == source)
+            .map_or("NULL".to_owned(), |column| quote(column.name))
+    }
+
+    fn id_columns(&self) -> impl Iterator<Item = String> {
+        let id = self.columns.iter().filter(|column| matches!(column.source, Source::Key | Source::Part(_)));
+        id.map(|column| quote(column.name))
+    }
+
+    /// The columns of the id, quoted, with commas.
+    pub(super) fn id_list(&self) -> String {
+        self.id_columns().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The condition that rows `b` and `d` have one id.
+    fn same_id(&self) -> String {
+        self.id_columns()
+            .map(|name| format!("b.{name} IS NOT DISTINCT FROM d.{name}"))
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// A query for the `rowid` of each base row that the delta replaces or removes.
+    ///
+    /// The semi-join hashes the delta alone: an anti-join hashed the whole base (554 ms against 49 at 3 M rows).
+    pub(super) fn superseded(&self, base: &str, delta: &str) -> String {
+        format!("SELECT b.rowid FROM {base} b SEMI JOIN {delta} d ON {}", self.same_id())
+    }
+
+    /// A query for the newest row of each id in the delta that is there, in the model's columns.
+    ///
+    /// A `persist_seq` stands for one row, so that the aggregate carries no data along, as a window function would.
+    pub(super) fn newest(&self, delta: &str) -> String {
+        format!(
+            "SELECT {} FROM {delta} WHERE {op} = {PUT} AND {seq} IN (SELECT max({seq}) FROM {delta} GROUP BY {})",
+            self.column_list(),
+            self.id_list(),
+            op = quote(OP),
+            seq = quote(SEQ),
+        )
+    }
+
+    fn definitions(&self) -> Vec<(&str, &str)> {
+        self.columns.iter().map(|column| (column.name, sql_type(column.source))).collect()
+    }
+
+    fn delta_definitions(&self) -> Vec<(&str, &str)> {
+        let mut definitions = self.definitions();
+        definitions.extend([(SEQ, "UBIGINT"), (OP, "UTINYINT")]);
+        definitions
+    }
+}
+
+/// Makes a database file with empty tables that belongs to the store `store_id`, at watermark 0.
+///
+/// It is written aside (`{path}.new`), checkpointed, synced, and renamed into place: a crash leaves no file or a whole
+/// one. The caller holds the store's lock.
+///
+/// # Errors
+/// [`Config`](ErrorKind::Config) where there is a file of that name, or where logs of a database that is gone stand
+/// beside it.
+pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
+    let path = &database::plain(path)?;
+    for taken in std::iter::once(path).chain(&own_logs(path)) {
+        if fs.exists(taken).map_err(|e| Error::io("cannot look for", taken, e))? {
+            return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
+        }
+    }
+    let aside = suffixed(path, ".new");
+    for leftover in std::iter::once(&aside).chain(&own_logs(&aside)) {
+        if fs.exists(leftover).map_err(|e| Error::io("cannot look for", leftover, e))? {
+            fs.remove_file(leftover).map_err(|e| Error::io("cannot remove", leftover, e))?;
+        }
+    }
+    fill(&aside, table, store_id).map_err(|error| failed("cannot create", &aside, error))?;
+    let file = fs.open(&aside, Access::Write).map_err(|e| Error::io("cannot open", &aside, e))?;
+    file.sync_all().map_err(|e| Error::io("cannot sync", &aside, e))?;
+    drop(file);
+    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
+    fs::sync_dir_of(fs, path)
+}
+
+fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
+    let connection = database::connect(path)?;
+    let mut sql = create_table(table.name, &table.definitions(), "");
+    sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");
+    sql += &create_table(META, &META_COLUMNS, "");
+    connection.execute_batch(&sql)?;
+    connection.execute(&format!("INSERT INTO {} VALUES (?, 0, NULL)", quote(META)), params![store_id])?;
+    connection.execute_batch("CHECKPOINT")
+}
+
+/// `own` is what is said of persist's own columns.
+fn create_table(name: &str, columns: &[(&str, &str)], own: &str) -> String {
+    let mut sql = format!("CREATE TABLE {} (", quote(name));
+    for (n, (column, kind)) in columns.iter().enumerate() {
+        let comma = if n > 0 { ", " } else { "" };
+        let own = if [SEQ, OP].contains(column) { own } else { "" };
+        // Writing to a String can't fail.
+        let _ = write!(sql, "{comma}{} {kind}{own}", quote(column));
+    }
+    sql + ");\n"
+}
+
+/// Whether the tables of a file are those of `table`.
+///
+/// # Errors
+/// [`Config`](ErrorKind::Config) for a database that persist did not make, [`Schema`](ErrorKind::Schema) with every
+/// difference.
+pub(super) fn check(connection: &Connection, path: &Path, table: &Table) -> Result<()> {
+    let found = columns(connection).map_err(|error| failed("cannot read the tables of", path, error))?;
+    if !found.iter().any(|(name, ..)| name == META) {
+        return Err(Error::config(format!(
+            "{} is not a database of persist: it has no table {META}; name another file",
+            path.display()
+        )));
+    }
+    let mut differences = Vec::new();
+    compare(table.name, &table.definitions(), &found, &mut differences);
+    compare(&table.delta_name(), &table.delta_definitions(), &found, &mut differences);
+    compare(META, &META_COLUMNS, &found, &mut differences);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let differences = differences.join("; ");
+    Err(Error::new(ErrorKind::Schema, format!("the tables of {} are not as asked for: {differences}", path.display())))
+}
+
+fn columns(connection: &Connection) -> duckdb::Result<Vec<(String, String, String)>> {
+    let mut statement = connection.prepare(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() \
+         WHERE database_name = current_database() AND schema_name = 'main' ORDER BY table_oid, column_index",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+fn compare(table: &str, expected: &[(&str, &str)], all: &[(String, String, String)], differences: &mut Vec<String>) {
+    let found: Vec<_> = all
+        .iter()
+        .filter(|(name, ..)| name == table)
+        .map(|(_, column, kind)| (column.as_str(), kind.as_str()))
+        .collect();
+    if found == expected {
+        return;
+    }
+    if found.is_empty() {
+        differences.push(format!("table {table:?} is missing"));
+        return;
+    }
+    let before = differences.len();
+    for (column, kind) in expected {
+        match found.iter().find(|(name, _)| name == column) {
+            None => differences.push(format!("{table:?} lacks the column {column:?} {kind}")),
+            Some((_, other)) if other != kind => {
+                differences.push(format!("column {column:?} of {table:?} is {other} and should be {kind}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (column, kind) in &found {
+        if !expected.iter().any(|(name, _)| name == column) {
+            differences.push(format!("{table:?} has the column {column:?} {kind} besides"));
+        }
+    }
+    if differences.len() == before {
+        differences.push(format!("the columns of {table:?} are in another order"));
+    }
+}
+
+/// A name as SQL takes it, whatever is in it.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn sql_type(source: Source) -> &'static str {
+    match source {
+        Source::Key | Source::Part(_) | Source::Status | Source::Username => "VARCHAR",
+        Source::Data => "JSON",
+        Source::Timestamp | Source::UpdatedAt => "TIMESTAMP",
+        Source::StatusInt | Source::Version => "INTEGER",
+    }
+}
