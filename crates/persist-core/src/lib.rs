@@ -1,13 +1,9 @@
 //! The engine under every persist store: a write-ahead log, memory for reads, background flushes into DuckDB.
 mod cache;
 pub mod clock;
-mod codec;
-mod config;
-pub mod data;
 #[cfg(feature = "duckdb")]
+#[allow(dead_code, unused_imports, reason = "the flush engine, its user, comes next")]
 mod duck;
-#[cfg(feature = "duckdb")]
-mod engine;
 pub mod error;
 pub mod fs;
 mod identity;
@@ -18,12 +14,8 @@ pub mod record;
 pub mod timestamp;
 pub mod wal;
 
-pub use codec::Entry;
-pub use config::{Durability, Options};
 #[cfg(feature = "duckdb")]
 pub use duck::Rows;
-#[cfg(feature = "duckdb")]
-pub use engine::{Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

@@ -1,7 +1,7 @@
 //! The tables in a database file: their columns, how one is created, and whether an existing one fits.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duckdb::{Connection, params};
 
@@ -135,7 +135,7 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
     fs::sync_dir_of(fs, path)
 }
 
-fn fill(path: &PathBuf, table: &Table, store_id: &str) -> duckdb::Result<()> {
+fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
     let connection = database::connect(path)?;
     let mut sql = create_table(table.name, &table.definitions(), "");
     sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");

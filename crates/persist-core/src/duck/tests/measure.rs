@@ -12,7 +12,7 @@ fn sample(id: u64, seq: u64) -> Arc<Record<Dated>> {
         id % 17,
         id.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     );
-    record(&format!("task_{id:09}"), (id % 4 > 0).then_some("worker"), seq, &data)
+    record(&format!("task_{id:09}"), (!id.is_multiple_of(4)).then_some("worker"), seq, &data)
 }
 
 fn times(n: u32, mut run: impl FnMut()) -> (Duration, Duration) {
@@ -83,7 +83,7 @@ fn figures() {
     }
     database.merge().unwrap();
     for delta in [0, 1_000, 20_000, 65_536, rows / 4] {
-        let step = if delta > 0 { rows / delta } else { 1 };
+        let step = rows.checked_div(delta).unwrap_or(1);
         let (records, seq) = batch(&mut (0..delta).map(|n| n * step));
         for chunk in records.chunks(20_000) {
             appender.append(chunk, seq, AT).unwrap();
