@@ -95,6 +95,10 @@ impl<M: Model> Engine<M> {
     ) -> Result<Self> {
         let cache = Cache::new();
         database.load(&mut |row| {
+            if row.removed {
+                let message = format!("{} was written by a later version", location.database.display());
+                return Err(Error::config(message));
+            }
             cache.insert_newer(Arc::new(loaded::<M>(&row)));
             Ok(())
         })?;
