@@ -2,4 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod documents;
 mod kill;
+mod layering;
+mod sources;
+mod tidy;

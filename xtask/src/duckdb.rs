@@ -38,7 +38,7 @@ impl Duckdb {
             Source::Library(dir) if dir.join(FILE).exists() => library::place(dir, &workspace.target)?,
             Source::Library(_) => {}
             Source::Bundled => {
-                eprintln!("xtask: compiling DuckDB from its sources: about half an hour on two cores, once");
+                eprintln!("xtask: compiling DuckDB from its sources: about half an hour on two cores, the first time");
             }
         }
         Ok(Self { source })
