@@ -1,7 +1,6 @@
 //! Says in one sentence what to do where the DuckDB library is not where it was said to be; the linker says it in many.
 
 use std::path::Path;
-use std::process::exit;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -15,11 +14,10 @@ fn main() {
     println!("cargo::rerun-if-changed={}", dir.display());
     let names = ["libduckdb.so", "libduckdb.dylib", "libduckdb.a", "libduckdb_static.a", "duckdb.lib", "duckdb.dll"];
     if !names.iter().any(|name| dir.join(name).exists()) {
-        eprintln!(
-            "there is no DuckDB library in {}: run `cargo xtask test` once, which provides it, or set DUCKDB_LIB_DIR to \
-             a folder that holds one, or build with `--features bundled` (about half an hour)",
+        println!(
+            "cargo::error=there is no DuckDB library in {}: run `cargo xtask test` once, which provides it, or set \
+             DUCKDB_LIB_DIR to a folder that holds one, or build with `--features bundled` (about half an hour)",
             dir.display()
         );
-        exit(1);
     }
 }

@@ -140,7 +140,7 @@ fn check(dir: &Path, acknowledged: &mut Acknowledged) -> Result<u64, String> {
             return Err(format!("I5: writer {writer}: {present} writes are there, {acked} were acknowledged"));
         }
         acknowledged.insert(writer, present);
-        let row = rows.iter().find(|row| row["writer"] == writer.to_string());
+        let row = rows.iter().find(|row| row["writer"].as_str() == Some(&writer.to_string()));
         let figure = |name: &str| row.and_then(|row| row[name].as_i64()).unwrap_or(0) as u64;
         let ids = present - present / REPEATED + u64::from(present >= REPEATED);
         if (figure("writes"), figure("last"), figure("ids")) != (present, present, ids) {
@@ -156,7 +156,7 @@ fn check(dir: &Path, acknowledged: &mut Acknowledged) -> Result<u64, String> {
 }
 
 fn id(writer: u64, number: u64) -> (String, String) {
-    let key = if number % REPEATED == 0 { "repeated".to_owned() } else { format!("n{number}") };
+    let key = if number.is_multiple_of(REPEATED) { "repeated".to_owned() } else { format!("n{number}") };
     (key, format!("w{writer}"))
 }
 
@@ -166,7 +166,7 @@ fn holds(store: &DatedStore, writer: u64, number: u64) -> bool {
     let Some(record) = store.get_key_process(&key, Some(&process)) else { return false };
     let Ok(data) = record.to::<Value>() else { return false };
     let Some(found) = data["number"].as_u64() else { return false };
-    let version = if number % REPEATED == 0 { found / REPEATED } else { 1 };
+    let version = if number.is_multiple_of(REPEATED) { found / REPEATED } else { 1 };
     found >= number && found % REPEATED == number % REPEATED && u64::from(record.version()) == version
 }
 

@@ -139,9 +139,7 @@ impl<M: Model> Cache<M> {
     fn find<'a>(&self, group: &'a Group<M>, fields: &[Option<&str>]) -> Option<&'a Arc<Record<M>>> {
         match group {
             Group::One(record) => is_part::<M>(record, fields).then_some(record),
-            Group::Many(records) => {
-                records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields))
-            }
+            Group::Many(records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
         }
     }
 

@@ -85,7 +85,13 @@ impl Database {
             self.meta(),
         );
         let read = |row: &duckdb::Row<'_>| {
-            Ok(State { store_id: row.get(0)?, watermark: row.get(1)?, at: row.get(2)?, base_rows: row.get(3)?, delta_rows: row.get(4)? })
+            Ok(State {
+                store_id: row.get(0)?,
+                watermark: row.get(1)?,
+                at: row.get(2)?,
+                base_rows: row.get(3)?,
+                delta_rows: row.get(4)?,
+            })
         };
         match self.connect()?.query_row(&sql, [], read) {
             Err(duckdb::Error::QueryReturnedNoRows) => {

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn fields_are_found_however_their_names_and_numbers_are_written() {
-        let data = r#"{"a":{"status":"no"},"st\u0061tus":"yes","status_int":-3.00,"timestamp":"2025-01-15T00:00:01+01:00"}"#;
+        let data =
+            r#"{"a":{"status":"no"},"st\u0061tus":"yes","status_int":-3.00,"timestamp":"2025-01-15T00:00:01+01:00"}"#;
         let fields = Fields::of(data);
         assert_eq!((fields.status.as_deref(), fields.status_int, fields.username), (Some("yes"), Some(-3), None));
         assert_eq!(fields.timestamp, Some(1_736_895_601_000_000));

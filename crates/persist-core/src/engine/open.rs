@@ -25,7 +25,7 @@ use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::{Log, Recovered, Recovery, SegmentId};
+use crate::wal::{Log, LogOptions, Recovered, Recovery, SegmentId};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -112,7 +112,7 @@ impl<M: Model> Engine<M> {
             Arc::clone(&options.clock),
             &location.dir,
             &identity.id,
-            options.log(),
+            LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
             start,
         );
         let shared = Arc::new(Shared {
@@ -121,12 +121,7 @@ impl<M: Model> Engine<M> {
             log,
             cache,
             pending,
-            database: Handle::new(
-                Arc::clone(&options.fs),
-                location.database.clone(),
-                Table::of::<M>(),
-                database,
-            ),
+            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), Table::of::<M>(), database),
             options,
             worker,
             keeper,
@@ -186,7 +181,8 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
         Ok(path) => path,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let name = database.file_name().ok_or_else(|| Error::config(format!("{} names no file", database.display())))?;
+            let name =
+                database.file_name().ok_or_else(|| Error::config(format!("{} names no file", database.display())))?;
             folder.canonicalize().map_err(unresolved)?.join(name)
         }
         Err(error) => return Err(unresolved(error)),
@@ -198,13 +194,12 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
 fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
     let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
     if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
-        let message = format!(
-            "{} holds a log ({name}) but no store.json that says whose it is",
-            location.dir.display()
-        );
+        let message =
+            format!("{} holds a log ({name}) but no store.json that says whose it is", location.dir.display());
         return Err(Error::config(message));
     }
-    let exists = fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    let exists =
+        fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
     let identity = if exists {
         adopt(location, table)?
     } else {

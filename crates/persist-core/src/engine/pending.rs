@@ -62,7 +62,8 @@ impl<M: Model> Pending<M> {
         let waited = self.fewer.wait_while_for(&mut queue, |_| self.is_over(most), timeout);
         if waited.timed_out() && self.is_over(most) {
             let bytes = self.unflushed_bytes.load(Ordering::Relaxed);
-            let message = format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
+            let message =
+                format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
             return Err(Error::new(ErrorKind::Busy, message));
         }
         Ok(())
@@ -131,9 +132,8 @@ impl<M: Model> Pending<M> {
         let mut queue = self.queue.lock();
         let before = queue.flushed;
         let after = queue.records.partition_point(|record| record.seq <= seq);
-        let between = |from: usize, to: usize| -> u64 {
-            queue.records.range(from..to).map(|record| size(record)).sum()
-        };
+        let between =
+            |from: usize, to: usize| -> u64 { queue.records.range(from..to).map(|record| size(record)).sum() };
         if after >= before {
             self.unflushed_bytes.fetch_sub(between(before, after), Ordering::Relaxed);
         } else {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use super::{Engine, Shared, Stats};
 use crate::duck::{Database, Rows};
 use crate::error::{ErrorKind, Result};
@@ -84,9 +86,8 @@ impl<M: Model> Engine<M> {
         self.flush_to(until)?;
         let database = self.shared.database.get()?;
         let mut found = Verification { duplicates: database.count_duplicates()?, ..Verification::default() };
-        let present = hashbrown::HashMap::<_, _>::from_iter(newest_rows::<M>(&database)?);
-        found.rows = present.len() as u64;
-        let mut unseen = present;
+        let mut unseen = newest_rows(&database)?;
+        found.rows = unseen.len() as u64;
         self.shared.cache.for_each(|record| {
             let id = (record.key.clone(), fields_of(record));
             let row = unseen.remove(&id);
@@ -163,14 +164,15 @@ fn fields_of<M: Model>(record: &Record<M>) -> Vec<Option<String>> {
     (0..M::PART_FIELDS.len()).map(|at| M::part_text(&record.part, at).map(str::to_owned)).collect()
 }
 
-fn newest_rows<M: Model>(database: &Database) -> Result<Vec<(Id, (u32, Box<str>))>> {
-    let mut rows = hashbrown::HashMap::new();
+/// The version and data of each id, from both tables.
+fn newest_rows(database: &Database) -> Result<HashMap<Id, (u32, Box<str>)>> {
+    let mut rows = HashMap::new();
     database.load(&mut |row| {
         let fields = row.part.iter().map(|field| field.map(str::to_owned)).collect();
         rows.insert((row.key.into(), fields), (row.version, row.data.into()));
         Ok(())
     })?;
-    Ok(rows.into_iter().collect())
+    Ok(rows)
 }
 
 fn note(keys: &mut Vec<String>, key: &str) {

@@ -29,7 +29,8 @@ impl<M: Model> Engine<M> {
         let body = entry.body();
         let most = shared.options.rules.max_bytes;
         if body.line_bytes_at_most() > most.saturating_mul(2).saturating_add(4096) {
-            let message = format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
+            let message =
+                format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
             return Err(Error::input(message));
         }
         let limit = shared.options.max_unflushed_bytes;

@@ -122,7 +122,8 @@ impl<'a> Line<'a> {
         }
         let text = std::str::from_utf8(bytes).ok()?;
         // A quote inside a JSON string is escaped, so the last unescaped `,"at":"` starts the tail.
-        let window_start = (bytes.len().saturating_sub(TAIL_MAX_BYTES)..bytes.len()).find(|at| text.is_char_boundary(*at))?;
+        let window_start =
+            (bytes.len().saturating_sub(TAIL_MAX_BYTES)..bytes.len()).find(|at| text.is_char_boundary(*at))?;
         let body_bytes = window_start + text.get(window_start..)?.rfind(",\"at\":\"")?;
         let mut tail = Fields(text.get(body_bytes..text.len() - CRC_BYTES)?);
         let at = Timestamp::parse(tail.text("at")?)?.unix_micros();

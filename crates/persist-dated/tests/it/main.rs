@@ -1,6 +1,6 @@
 //! The dated store through its public interface: real files, real DuckDB.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod disk;
 mod input;

@@ -115,7 +115,10 @@ fn a_damaged_segment_is_refused_with_its_place_and_the_policies_say_what_else() 
     let error = DatedStore::open(DATE, quiet(dir.path())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let message = error.to_string();
-    assert!(message.contains(path.to_str().unwrap()) && message.contains("line 1") && message.contains("offset 0"), "{error}");
+    assert!(
+        message.contains(path.to_str().unwrap()) && message.contains("line 1") && message.contains("offset 0"),
+        "{error}"
+    );
     assert_eq!(fs::read(&path).unwrap(), before, "nothing was changed");
 
     let store = DatedStore::open(DATE, quiet(dir.path()).recovery(RecoveryPolicy::Salvage)).unwrap();

@@ -116,11 +116,8 @@ impl Run {
         let sql = "SELECT key, process_name, version, data FROM storage ORDER BY key, process_name NULLS FIRST";
         let rows = self.store().query(sql).unwrap();
         let found: Vec<Value> = rows.iter().map(|row| Value::Array(row.to_vec())).collect();
-        let wanted: Vec<Value> = self
-            .oracle
-            .rows()
-            .map(|((key, fields), version, data)| json!([key, fields[0], version, data]))
-            .collect();
+        let wanted: Vec<Value> =
+            self.oracle.rows().map(|((key, fields), version, data)| json!([key, fields[0], version, data])).collect();
         let parsed = |mut row: Value| {
             if let Some(text) = row[3].as_str() {
                 row[3] = serde_json::from_str(text).unwrap();

@@ -30,7 +30,9 @@ fn the_example_of_the_specification_works() {
     assert!(store.get_key_process("task_status", None).is_none());
 
     let rows = store
-        .query("SELECT process_name, status, username, timestamp, version, data->>'progress' AS p FROM storage ORDER BY 1")
+        .query(
+            "SELECT process_name, status, username, timestamp, version, data->>'progress' AS p FROM storage ORDER BY 1",
+        )
         .unwrap();
     let rows: Vec<Value> = rows.to().unwrap();
     assert_eq!(rows[0]["status"], "running");
@@ -77,8 +79,11 @@ fn no_process_name_is_one_id_and_versions_count_its_writes() {
     store.put("k").process("").data(&json!({"n": 9})).unwrap();
     store.compact().unwrap();
     store.store("k", &json!({"n": 4})).unwrap();
-    let rows: Vec<Value> =
-        store.query("SELECT process_name AS p, version AS v, data->>'n' AS n FROM storage ORDER BY 1").unwrap().to().unwrap();
+    let rows: Vec<Value> = store
+        .query("SELECT process_name AS p, version AS v, data->>'n' AS n FROM storage ORDER BY 1")
+        .unwrap()
+        .to()
+        .unwrap();
     assert_eq!(rows, [json!({"p": "", "v": 1, "n": "9"}), json!({"p": null, "v": 4, "n": "4"})]);
     store.close().unwrap();
     let store = open(dir.path());
@@ -100,10 +105,7 @@ fn timestamps_are_normalized_at_every_depth_under_each_policy() {
     };
     let when = "2025-01-15T10:30:00+00:00";
     let day = "2025-01-15T00:00:00+00:00";
-    assert_eq!(
-        stored(TimestampPolicy::All),
-        json!({"a": {"when": [when, "20250115"]}, "day": day, "timestamp": day})
-    );
+    assert_eq!(stored(TimestampPolicy::All), json!({"a": {"when": [when, "20250115"]}, "day": day, "timestamp": day}));
     assert_eq!(
         stored(TimestampPolicy::Fields(["day".to_owned()].into())),
         json!({"a": {"when": ["2025-01-15 10:30", "20250115"]}, "day": day, "timestamp": day})
