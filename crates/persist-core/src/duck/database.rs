@@ -9,7 +9,7 @@ use super::append::Appender;
 use super::failure::failed;
 use super::schema::{self, META, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::Fs;
+use crate::fs::{Access, Fs};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -55,11 +55,11 @@ impl Database {
     /// [`Schema`](ErrorKind::Schema) where columns differ, [`Corrupt`](ErrorKind::Corrupt) for a damaged file,
     /// [`Locked`](ErrorKind::Locked) where another process has it, [`Database`](ErrorKind::Database) for a file of a
     /// later DuckDB.
-    pub(crate) fn open(path: &Path, table: &Table) -> Result<Self> {
+    pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
         let path = plain(path)?;
         // DuckDB would make a new database of a missing file, and of an empty one.
-        let found = std::fs::metadata(&path).map_err(|error| Error::io("cannot open", &path, error))?;
-        if found.len() == 0 {
+        let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
+        if found.map_err(|error| Error::io("cannot open", &path, error))? {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
         }
         let opened = || -> duckdb::Result<_> {

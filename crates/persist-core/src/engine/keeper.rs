@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::open::Task;
+use super::shared::Shared;
 use super::worker::Command;
 use crate::duck::is_invalidated;
 use crate::error::{Error, ErrorKind, Result};

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use super::database::{Handle, set_logs_aside};
 use super::keeper::{self, Keeper};
 use super::pending::Pending;
+use super::shared::{Engine, Figures, Shared, Threads};
 use super::worker::{self, Worker};
-use super::{Engine, Figures, Shared, Threads};
 use crate::cache::Cache;
 use crate::codec;
 use crate::config::Options;
@@ -66,7 +66,7 @@ impl<M: Model> Engine<M> {
         if set_logs_aside(fs.as_ref(), &location.database)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
-        let database = open_database(location, &table, &identity)?;
+        let database = open_database(fs.as_ref(), location, &table, &identity)?;
         let state = database.state()?;
         if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {
             let message = format!(
@@ -201,7 +201,7 @@ fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
     let exists =
         fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
     let identity = if exists {
-        adopt(location, table)?
+        adopt(fs, location, table)?
     } else {
         let identity = Identity::of(new_id());
         Database::create(fs, &location.database, table, &identity.id)?;
@@ -214,8 +214,8 @@ fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
 }
 
 /// A crash may come between the first checkpoint of a new database and its `store.json`.
-fn adopt(location: &Location, table: &Table) -> Result<Identity> {
-    let database = Database::open(&location.database, table)?;
+fn adopt(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
+    let database = Database::open(fs, &location.database, table)?;
     let state = database.state()?;
     if state.watermark > 0 || state.base_rows > 0 || state.delta_rows > 0 {
         let message = format!(
@@ -229,8 +229,9 @@ fn adopt(location: &Location, table: &Table) -> Result<Identity> {
     Ok(Identity::of(state.store_id))
 }
 
-fn open_database(location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
-    if location.database.try_exists().is_ok_and(|exists| !exists) {
+fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
+    let exists = fs.exists(&location.database);
+    if !exists.map_err(|error| Error::io("cannot look for", &location.database, error))? {
         let message = format!(
             "{} is missing, and {} says that the store {} had one there",
             location.database.display(),
@@ -239,7 +240,7 @@ fn open_database(location: &Location, table: &Table, identity: &Identity) -> Res
         );
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    Database::open(&location.database, table)
+    Database::open(fs, &location.database, table)
 }
 
 fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::{Engine, Shared, Stats};
+use super::Stats;
+use super::shared::{Engine, Shared};
 use crate::duck::{Database, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::model::Model;

@@ -9,8 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keeper;
 use super::open::Task;
-use super::{Shared, keeper};
+use super::shared::Shared;
 use crate::duck::{Appender, is_invalidated};
 use crate::error::{Error, Result};
 use crate::fs::replace_unsynced;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keeper;
+use super::shared::{Engine, Shared};
 use super::worker::Command;
-use super::{Engine, Shared, keeper};
 use crate::codec::Entry;
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};

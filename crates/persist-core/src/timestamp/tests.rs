@@ -1,3 +1,5 @@
+//! Which texts are timestamps, and how they are written.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;

@@ -10,7 +10,7 @@ use crate::duck::{State, is_invalidated, own_logs};
 use crate::error::ErrorKind;
 
 fn open_error(path: &Path) -> crate::Error {
-    Database::open(path, &Table::of::<Dated>()).expect_err("it opened")
+    Database::open(&Disk, path, &Table::of::<Dated>()).expect_err("it opened")
 }
 
 fn make(path: &Path, sql: &str) {
