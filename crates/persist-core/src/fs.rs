@@ -199,15 +199,28 @@ pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
 /// A crash leaves the old file or the new one, and at worst the one written aside, which the next call replaces.
 pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
     let aside = aside(path);
-    if fs.exists(&aside).map_err(|e| Error::io("cannot look for", &aside, e))? {
-        fs.remove_file(&aside).map_err(|e| Error::io("cannot remove", &aside, e))?;
-    }
-    let file = fs.open(&aside, Access::CreateNew).map_err(|e| Error::io("cannot create", &aside, e))?;
-    write_all_at(file.as_ref(), 0, bytes).map_err(|e| Error::io("cannot write", &aside, e))?;
-    file.sync_all().map_err(|e| Error::io("cannot sync", &aside, e))?;
+    let file = write_aside(fs, &aside, bytes)?;
+    file.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))?;
     drop(file);
-    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
+    fs.rename(&aside, path).map_err(|error| Error::io("cannot rename into place", path, error))?;
     sync_dir_of(fs, path)
+}
+
+/// Puts a file in place whole for readers, as [`replace`] does, but not durably: for what is written often and only
+/// tells how things stand.
+pub fn replace_unsynced(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = aside(path);
+    drop(write_aside(fs, &aside, bytes)?);
+    fs.rename(&aside, path).map_err(|error| Error::io("cannot rename into place", path, error))
+}
+
+fn write_aside(fs: &dyn Fs, aside: &Path, bytes: &[u8]) -> Result<Box<dyn File>> {
+    if fs.exists(aside).map_err(|error| Error::io("cannot look for", aside, error))? {
+        fs.remove_file(aside).map_err(|error| Error::io("cannot remove", aside, error))?;
+    }
+    let file = fs.open(aside, Access::CreateNew).map_err(|error| Error::io("cannot create", aside, error))?;
+    write_all_at(file.as_ref(), 0, bytes).map_err(|error| Error::io("cannot write", aside, error))?;
+    Ok(file)
 }
 
 /// Syncs the folder that holds `path`.

@@ -1,14 +1,34 @@
 //! The engine under every persist store: a write-ahead log, memory for reads, background flushes into DuckDB.
+#[cfg(feature = "duckdb")]
+mod cache;
 pub mod clock;
 #[cfg(feature = "duckdb")]
-#[allow(dead_code, unused_imports, reason = "the flush engine, its user, comes next")]
+mod codec;
+mod config;
+pub mod data;
+#[cfg(feature = "duckdb")]
 mod duck;
+#[cfg(feature = "duckdb")]
+mod engine;
 pub mod error;
 pub mod fs;
+#[cfg(feature = "duckdb")]
+mod identity;
+pub mod keys;
+pub mod lock;
 pub mod model;
 pub mod record;
 pub mod timestamp;
+pub mod wal;
 
 #[cfg(feature = "duckdb")]
+pub use codec::Entry;
+pub use config::{Durability, Options};
+#[cfg(feature = "duckdb")]
 pub use duck::Rows;
+#[cfg(feature = "duckdb")]
+pub use engine::{Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};
+pub use model::{Column, Model, Source};
+pub use record::Record;
+pub use timestamp::{Timestamp, TimestampPolicy};

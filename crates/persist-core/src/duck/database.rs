@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) store_id: String,
     /// The highest `seq` up to which all records are in it.
     pub(crate) watermark: u64,
+    /// When the last of them was written, in microseconds since 1970 UTC; 0 before the first.
+    pub(crate) at: i64,
     /// The rows of the main table.
     pub(crate) base_rows: u64,
     /// The rows that wait for a merge.
@@ -76,14 +78,20 @@ impl Database {
     /// [`Corrupt`](ErrorKind::Corrupt) where it names no store.
     pub(crate) fn state(&self) -> Result<State> {
         let sql = format!(
-            "SELECT store, watermark, (SELECT count(*) FROM {}), (SELECT count(*) FROM {}) FROM {} \
+            "SELECT store, watermark, coalesce(epoch_us(\"at\"), 0), (SELECT count(*) FROM {}), (SELECT count(*) FROM {}) FROM {} \
              ORDER BY watermark DESC, rowid DESC LIMIT 1",
             self.base(),
             self.delta(),
             self.meta(),
         );
         let read = |row: &duckdb::Row<'_>| {
-            Ok(State { store_id: row.get(0)?, watermark: row.get(1)?, base_rows: row.get(2)?, delta_rows: row.get(3)? })
+            Ok(State {
+                store_id: row.get(0)?,
+                watermark: row.get(1)?,
+                at: row.get(2)?,
+                base_rows: row.get(3)?,
+                delta_rows: row.get(4)?,
+            })
         };
         match self.connect()?.query_row(&sql, [], read) {
             Err(duckdb::Error::QueryReturnedNoRows) => {

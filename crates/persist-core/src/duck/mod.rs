@@ -31,7 +31,6 @@ mod value;
 mod tests;
 
 pub(crate) use append::Appender;
-pub(crate) use compact::Merged;
 pub(crate) use database::{Database, State, own_logs};
 pub(crate) use failure::is_invalidated;
 pub(crate) use load::Loaded;

@@ -5,7 +5,6 @@
 mod damage;
 mod files;
 mod flush;
-mod measure;
 mod sql;
 mod together;
 

@@ -1,0 +1,89 @@
+//! A record as the body of a line in the log, and back.
+//!
+//! The body has the fields of the specification's records: `key`, the fields of the part, `data`, `username`,
+//! `timestamp`. The last two repeat what is in the data, for those who read the log with other tools.
+
+use crate::data::{members, quote, unescape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::record::Record;
+use crate::timestamp::Timestamp;
+use crate::wal::{Body, Line};
+
+/// What a store hands to the engine to be written: an id, the normalized data, and what was resolved from it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Entry<'a, M: Model> {
+    /// The record's key.
+    pub key: &'a str,
+    /// What tells it apart from the others of its key.
+    pub part: M::Part,
+    /// The normalized data, as [`data::normalize`](crate::data::normalize) made it.
+    pub data: String,
+    /// The user name that was resolved.
+    pub username: Option<&'a str>,
+    /// The timestamp that was resolved.
+    pub timestamp: Timestamp,
+}
+
+impl<'a, M: Model> Entry<'a, M> {
+    /// Puts together what is to be written.
+    pub fn new(key: &'a str, part: M::Part, data: String, username: Option<&'a str>, timestamp: Timestamp) -> Self {
+        Self { key, part, data, username, timestamp }
+    }
+
+    /// The body of the entry's line.
+    pub(crate) fn body(&self) -> Body {
+        let mut text = String::with_capacity(self.key.len() + self.data.len() + 192);
+        text.push_str("{\"key\":");
+        quote(self.key, &mut text);
+        for (field, name) in M::PART_FIELDS.iter().enumerate() {
+            text.push_str(",\"");
+            text.push_str(name);
+            text.push_str("\":");
+            quote_or_null(M::part_text(&self.part, field), &mut text);
+        }
+        text.push_str(",\"data\":");
+        text.push_str(&self.data);
+        text.push_str(",\"username\":");
+        quote_or_null(self.username, &mut text);
+        text.push_str(",\"timestamp\":\"");
+        let mut text = text.into_bytes();
+        self.timestamp.write(&mut text);
+        text.push(b'"');
+        Body::new(text)
+    }
+}
+
+/// The record that a line holds.
+pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
+    let unreadable = || {
+        let message = format!("the line of seq {} in the log is not one of this store's model", line.seq);
+        Error::new(ErrorKind::Corrupt, message)
+    };
+    let (mut key, mut data) = (None, None);
+    let mut texts = vec![None; M::PART_FIELDS.len()];
+    for (name, value) in members(line.text()) {
+        if name == "key" {
+            key = unescape(value);
+        } else if name == "data" {
+            data = Some(value);
+            break;
+        } else if let Some(text) =
+            M::PART_FIELDS.iter().position(|field| *field == name).and_then(|at| texts.get_mut(at))
+        {
+            *text = if value == "null" { None } else { Some(unescape(value).ok_or_else(unreadable)?) };
+        }
+    }
+    let (Some(key), Some(data), Some(version)) = (key, data, line.version) else { return Err(unreadable()) };
+    let fields: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+    let part = M::part_from(&fields);
+    Ok(Record { key: key.into(), part, data: data.into(), seq: line.seq, at: line.at, version })
+}
+
+fn quote_or_null(text: Option<&str>, out: &mut String) {
+    match text {
+        Some(text) => quote(text, out),
+        None => out.push_str("null"),
+    }
+}

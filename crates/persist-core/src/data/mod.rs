@@ -1,0 +1,29 @@
+//! A record's data on its way in and out: JSON text, checked once and then trusted.
+//!
+//! Owns the normalized form. [`to_json`] makes JSON text of whatever the caller has, [`normalize`] checks it, resolves
+//! the special fields and brings it into the one form that the log, memory and DuckDB hold; [`members`] takes that
+//! form apart again for the columns.
+//!
+//! Kept true: whatever [`normalize`] lets through, DuckDB takes into a JSON column, reads with every JSON function and
+//! exports to Parquet (tried with DuckDB 1.5.5: half a surrogate pair, raw control characters and a byte order mark are
+//! refused there, and so here; `\u0000`, numbers of 400 digits, `1e400` and 5,000 levels are taken).
+//! Normalizing again changes nothing. Reading does not recurse, so no depth of nesting can exhaust the stack.
+//!
+//! Leaves out which fields are special and where their defaults come from (the engine and the model say that), and
+//! extra columns.
+
+mod lexer;
+mod members;
+mod names;
+mod normalize;
+mod serialize;
+mod special;
+
+pub use lexer::{quote, unescape};
+pub use members::{Members, is_name, members};
+pub use normalize::{Normalized, Rules, normalize};
+pub use serialize::to_json;
+pub use special::{Given, Kind, Resolved, Special};
+
+#[cfg(test)]
+mod tests;

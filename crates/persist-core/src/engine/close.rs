@@ -1,0 +1,55 @@
+//! Closing: everything flushed, merged and checkpointed, the log removed, the locks let go.
+
+use std::time::Duration;
+
+use super::worker::Command;
+use super::{Engine, keeper};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+
+/// How long closing waits for queries that still run.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl<M: Model> Engine<M> {
+    /// Closes the store: flushes, merges, checkpoints and removes the log. Other threads get
+    /// [`Closed`](ErrorKind::Closed) from now on.
+    ///
+    /// # Errors
+    /// What could not be done. No acknowledged write is lost then: the log stays, and the next opening replays it.
+    pub fn close(mut self) -> Result<()> {
+        self.shut()
+    }
+
+    fn shut(&mut self) -> Result<()> {
+        let Some(threads) = self.threads.take() else { return Ok(()) };
+        let last = self.shared.log.last_seq();
+        let logged = self.shared.log.close();
+        let flushed = self.flush_to(last);
+        self.shared.send(Command::Stop);
+        self.shared.charge(keeper::Chore::Stop);
+        let ended = [threads.worker.join(), threads.keeper.join()];
+        let finished = logged.and(flushed).and_then(|()| self.finish());
+        self.locks.clear();
+        if ended.iter().any(Result::is_err) {
+            return Err(Error::new(ErrorKind::Poisoned, "a thread of the store panicked"));
+        }
+        finished
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.shared.compact()?;
+        self.shared.publish_status();
+        match self.shared.database.take(PATIENCE)? {
+            Some(database) => database.close(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<M: Model> Drop for Engine<M> {
+    fn drop(&mut self) {
+        if let Err(error) = self.shut() {
+            tracing::error!(%error, "the store was dropped and could not be closed; its log will be recovered");
+        }
+    }
+}

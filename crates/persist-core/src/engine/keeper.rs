@@ -1,0 +1,155 @@
+//! The keeper: one thread for what may take long and holds nobody up. It merges the delta into the main table,
+//! checkpoints, and removes the segments of the log that a checkpoint has made superfluous.
+//!
+//! What it keeps true: a segment is removed only when all its records are at or below a watermark that was committed
+//! before a successful CHECKPOINT *began*. (Commits land during a CHECKPOINT, and need not be in the main file then.)
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::open::Task;
+use super::worker::Command;
+use crate::duck::is_invalidated;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::sync_dir_of;
+use crate::model::Model;
+
+/// The delta is merged when it has this share of the main table, so that a row is rewritten a bounded number of times …
+const MERGE_SHARE: u64 = 4;
+/// … and at least so many rows: below that, a merge costs more than it saves.
+const MERGE_ROWS: u64 = 65_536;
+/// How soon a chore that was refused or failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often, at most, the keeper tries again to have a checkpoint when somebody waits for it.
+const CHECKPOINT_TRIES: u32 = 50;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the keeper is told.
+#[derive(Debug)]
+pub(super) enum Chore {
+    /// Look whether something is due.
+    Tidy,
+    /// Merge and checkpoint now, and say how it went.
+    Compact(flume::Sender<Result<()>>),
+    /// End.
+    Stop,
+}
+
+pub(super) struct Keeper<M: Model> {
+    shared: Arc<Shared<M>>,
+    chores: flume::Receiver<Chore>,
+}
+
+impl<M: Model> Task for Keeper<M> {
+    fn run(self) {
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            self.shared.log.poison("the keeper of the database panicked");
+        }
+    }
+}
+
+impl<M: Model> Keeper<M> {
+    pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore>) -> Self {
+        Self { shared, chores }
+    }
+
+    fn work(&self) {
+        let mut retry = false;
+        loop {
+            let chore = if retry {
+                self.chores.recv_timeout(RETRY)
+            } else {
+                self.chores.recv().map_err(|_| flume::RecvTimeoutError::Disconnected)
+            };
+            match chore {
+                Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
+                Ok(Chore::Compact(done)) => {
+                    let compacted = self.shared.compact();
+                    if let Err(error) = &compacted {
+                        self.shared.report_invalid(error);
+                    }
+                    // Nobody may be waiting any more.
+                    let _ = done.send(compacted);
+                    retry = false;
+                }
+                Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
+                    let done = self.tidy();
+                    if let Err(error) = &done {
+                        self.shared.report_invalid(error);
+                        tracing::warn!(%error, "a chore of the keeper failed and will be tried again");
+                    }
+                    retry = !matches!(done, Ok(true));
+                }
+            }
+        }
+    }
+
+    /// Does what is due. Answers whether all of it was done.
+    fn tidy(&self) -> Result<bool> {
+        let (delta, base) = {
+            let figures = self.shared.figures.lock();
+            (figures.delta_rows, figures.base_rows)
+        };
+        let mut checkpoint = self.shared.has_superfluous_segments();
+        if delta >= MERGE_ROWS.max(base / MERGE_SHARE) {
+            self.shared.merge()?;
+            checkpoint = true;
+        }
+        if checkpoint { self.shared.checkpoint() } else { Ok(true) }
+    }
+}
+
+impl<M: Model> Shared<M> {
+    /// Merges, checkpoints and removes segments.
+    pub(super) fn compact(&self) -> Result<()> {
+        self.merge()?;
+        for _ in 0..CHECKPOINT_TRIES {
+            if self.checkpoint()? {
+                return Ok(());
+            }
+            std::thread::sleep(CHECKPOINT_PAUSE);
+        }
+        Err(Error::new(ErrorKind::Busy, "DuckDB refuses a checkpoint while others use the database"))
+    }
+
+    fn merge(&self) -> Result<()> {
+        let database = self.database.get()?;
+        let merged = database.merge()?;
+        let state = database.state()?;
+        let mut figures = self.figures.lock();
+        figures.base_rows = state.base_rows;
+        figures.delta_rows = state.delta_rows;
+        drop(figures);
+        tracing::debug!(?merged, "merged the delta");
+        Ok(())
+    }
+
+    /// Checkpoints, and removes the segments that it covers. Answers whether DuckDB granted it.
+    fn checkpoint(&self) -> Result<bool> {
+        // Read before the checkpoint begins: what is committed from here on it may or may not hold.
+        let watermark = self.figures.lock().watermark;
+        let database = self.database.get()?;
+        if !database.checkpoint()? {
+            return Ok(false);
+        }
+        sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
+        self.figures.lock().checkpointed = watermark;
+        self.pending.checkpointed(watermark);
+        self.log.remove_up_to(watermark)?;
+        Ok(true)
+    }
+
+    /// Has the worker open DuckDB again, if this error says that its instance is lost.
+    pub(super) fn report_invalid(&self, error: &Error) {
+        if is_invalidated(error) {
+            self.send(Command::Reopen);
+        }
+    }
+
+    fn has_superfluous_segments(&self) -> bool {
+        let watermark = self.figures.lock().watermark;
+        self.log.closed_segments().iter().any(|segment| segment.last_seq <= watermark)
+    }
+}

@@ -1,0 +1,277 @@
+//! Opening: locks, whose files they are, the database as of its last checkpoint, the log from there on.
+//!
+//! The order matters. The locks come first. The database's own log is set aside before the database is opened. Records
+//! are served, flushed and written only when recovery has made durable whatever it took from cached pages.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::database::{Handle, set_logs_aside};
+use super::keeper::{self, Keeper};
+use super::pending::Pending;
+use super::worker::{self, Worker};
+use super::{Engine, Figures, Shared, Threads};
+use crate::cache::Cache;
+use crate::codec;
+use crate::config::Options;
+use crate::duck::{Database, Loaded, State, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::Fs;
+use crate::identity::{Identity, new_id};
+use crate::lock::Lock;
+use crate::model::Model;
+use crate::record::Record;
+use crate::wal::{Log, LogOptions, Recovered, Recovery, SegmentId};
+
+/// Fewer lines than this are not worth a thread of their own.
+const LINES_PER_THREAD: usize = 4096;
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The folder of the log, the lock and the store's identity.
+    pub dir: PathBuf,
+    /// The DuckDB file.
+    pub database: PathBuf,
+    /// What the store is, for the error another opener gets: "dated store of 2025-01-15".
+    pub purpose: String,
+}
+
+impl<M: Model> Engine<M> {
+    /// Opens the store at this place, or makes it, and recovers what a crash left.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for options out of bounds or a database that is not this store's,
+    /// [`Locked`](ErrorKind::Locked) naming the holder, [`Corrupt`](ErrorKind::Corrupt) naming file, line and offset,
+    /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
+    pub fn open(location: &Location, options: Options) -> Result<Self> {
+        options.validate()?;
+        let fs = Arc::clone(&options.fs);
+        make_folder(fs.as_ref(), &location.dir)?;
+        if let Some(folder) = location.database.parent() {
+            make_folder(fs.as_ref(), folder)?;
+        }
+        let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
+        locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
+
+        let table = Table::of::<M>();
+        let identity = match Identity::load(fs.as_ref(), &location.dir)? {
+            Some(identity) => identity,
+            None => create(fs.as_ref(), location, &table)?,
+        };
+        if set_logs_aside(fs.as_ref(), &location.database)? {
+            tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
+        }
+        let database = open_database(location, &table, &identity)?;
+        let state = database.state()?;
+        if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {
+            let message = format!(
+                "{} belongs to another store ({}) than {}",
+                location.database.display(),
+                state.store_id,
+                location.dir.display()
+            );
+            return Err(Error::config(message));
+        }
+        let recovered = Recovery::new(fs.as_ref(), options.clock.as_ref(), &location.dir, &identity.lineage)
+            .watermark(state.watermark)
+            .policy(options.recovery)
+            .run()?;
+        Self::start(location, options, &identity, database, &state, &recovered, locks)
+    }
+
+    fn start(
+        location: &Location,
+        options: Options,
+        identity: &Identity,
+        database: Database,
+        state: &State,
+        recovered: &Recovered,
+        locks: Vec<Lock>,
+    ) -> Result<Self> {
+        let cache = Cache::new();
+        database.load(&mut |row| {
+            if row.removed {
+                let message = format!("{} was written by a later version", location.database.display());
+                return Err(Error::config(message));
+            }
+            cache.insert_newer(Arc::new(loaded::<M>(&row)));
+            Ok(())
+        })?;
+        let pending = Pending::new(replay(recovered, &cache)?);
+        let mut start = recovered.start();
+        start.last_at = start.last_at.max(state.at);
+        let (worker, commands) = flume::unbounded();
+        let (keeper, chores) = flume::unbounded();
+        let log = Log::new(
+            Arc::clone(&options.fs),
+            Arc::clone(&options.clock),
+            &location.dir,
+            &identity.id,
+            LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
+            start,
+        );
+        let shared = Arc::new(Shared {
+            dir: location.dir.clone(),
+            store_id: identity.id.clone(),
+            log,
+            cache,
+            pending,
+            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), Table::of::<M>(), database),
+            options,
+            worker,
+            keeper,
+            figures: Mutex::new(Figures {
+                watermark: state.watermark,
+                checkpointed: state.watermark,
+                base_rows: state.base_rows,
+                delta_rows: state.delta_rows,
+                ..Figures::default()
+            }),
+            sync_due: Mutex::new(None),
+        });
+        let threads = Threads {
+            worker: spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?,
+            keeper: spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores))?,
+        };
+        if !recovered.is_empty() {
+            shared.send(worker::Command::Recovered);
+        }
+        shared.charge(keeper::Chore::Tidy);
+        Ok(Self { shared, threads: Some(threads), report: recovered.report().clone(), locks })
+    }
+}
+
+/// One of the engine's own threads.
+pub(super) trait Task: Send + 'static {
+    fn run(self);
+}
+
+fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || task.run());
+    spawned.map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot start the thread {name}: {error}")).with_source(error)
+    })
+}
+
+fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
+}
+
+/// Makes the folder's own name durable, and those of the folders above it, which may be as new.
+fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        match fs.sync_dir(folder) {
+            // A folder that we may not open was not made by us.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
+            done => done.map_err(|error| Error::io("cannot sync the folder", folder, error))?,
+        }
+    }
+    Ok(())
+}
+
+/// The lock of a database: two stores may be given one file under different names.
+fn database_lock(database: &Path) -> Result<PathBuf> {
+    let unresolved = |error| Error::io("cannot resolve", database, error);
+    let mut path = match std::path::Path::canonicalize(database) {
+        Ok(path) => path,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name =
+                database.file_name().ok_or_else(|| Error::config(format!("{} names no file", database.display())))?;
+            folder.canonicalize().map_err(unresolved)?.join(name)
+        }
+        Err(error) => return Err(unresolved(error)),
+    };
+    path.as_mut_os_string().push(".lock");
+    Ok(path)
+}
+
+fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
+    let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
+    if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
+        let message =
+            format!("{} holds a log ({name}) but no store.json that says whose it is", location.dir.display());
+        return Err(Error::config(message));
+    }
+    let exists =
+        fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    let identity = if exists {
+        adopt(location, table)?
+    } else {
+        let identity = Identity::of(new_id());
+        Database::create(fs, &location.database, table, &identity.id)?;
+        identity
+    };
+    sync_ancestors(fs, &location.dir)?;
+    sync_ancestors(fs, &location.database)?;
+    identity.save(fs, &location.dir)?;
+    Ok(identity)
+}
+
+/// A crash may come between the first checkpoint of a new database and its `store.json`.
+fn adopt(location: &Location, table: &Table) -> Result<Identity> {
+    let database = Database::open(&location.database, table)?;
+    let state = database.state()?;
+    if state.watermark > 0 || state.base_rows > 0 || state.delta_rows > 0 {
+        let message = format!(
+            "{} belongs to a store ({}) in another folder than {}",
+            location.database.display(),
+            state.store_id,
+            location.dir.display()
+        );
+        return Err(Error::config(message));
+    }
+    Ok(Identity::of(state.store_id))
+}
+
+fn open_database(location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
+    if location.database.try_exists().is_ok_and(|exists| !exists) {
+        let message = format!(
+            "{} is missing, and {} says that the store {} had one there",
+            location.database.display(),
+            Identity::path(&location.dir).display(),
+            identity.id
+        );
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    Database::open(&location.database, table)
+}
+
+fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
+    let (version, at, seq) = (row.version, row.at, row.seq);
+    Record { key: row.key.into(), part: M::part_from(row.part), data: row.data.into(), seq, at, version }
+}
+
+/// Puts the recovered records into memory, on all cores, and answers them in order of `seq`.
+fn replay<M: Model>(recovered: &Recovered, cache: &Cache<M>) -> Result<VecDeque<Arc<Record<M>>>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let chunk = recovered.len().div_ceil(cores).max(LINES_PER_THREAD);
+    let read = |from: usize| -> Result<Vec<Arc<Record<M>>>> {
+        let to = (from + chunk).min(recovered.len());
+        let mut records = Vec::with_capacity(to - from);
+        for line in recovered.lines(from..to) {
+            let record = Arc::new(codec::record::<M>(&line)?);
+            cache.insert_newer(Arc::clone(&record));
+            records.push(record);
+        }
+        Ok(records)
+    };
+    let mut all = VecDeque::with_capacity(recovered.len());
+    thread::scope(|scope| {
+        let starts = (0..recovered.len()).step_by(chunk);
+        let others: Vec<_> = starts.clone().skip(1).map(|from| scope.spawn(move || read(from))).collect();
+        for from in starts.take(1) {
+            all.extend(read(from)?);
+        }
+        for other in others {
+            let read = other.join().map_err(|_| Error::new(ErrorKind::Corrupt, "reading the log panicked"))?;
+            all.extend(read?);
+        }
+        Ok(all)
+    })
+}

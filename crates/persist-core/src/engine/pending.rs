@@ -1,0 +1,219 @@
+//! The records that DuckDB does not hold for certain, in order of `seq`.
+//!
+//! A record stays here until a checkpoint covers it, not only until it is flushed: where DuckDB's instance has to be
+//! opened again, its own log is not trusted, and the records since the last checkpoint are flushed once more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::record::Record;
+
+/// What memory and DuckDB spend on a record besides its text; only a rough measure of what waits.
+const RECORD_BYTES: u64 = 128;
+
+#[derive(Debug)]
+pub(super) struct Pending<M: Model> {
+    queue: Mutex<Queue<M>>,
+    fewer: Condvar,
+    unflushed_bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Queue<M: Model> {
+    records: VecDeque<Arc<Record<M>>>,
+    /// How many of them, from the oldest on, are flushed.
+    flushed: usize,
+    wake_sent: bool,
+}
+
+/// What waits to be flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) records: usize,
+    pub(super) bytes: u64,
+    /// When the oldest of them was written, in microseconds since 1970-01-01 UTC.
+    pub(super) oldest: Option<i64>,
+}
+
+impl<M: Model> Pending<M> {
+    pub(super) fn new(records: VecDeque<Arc<Record<M>>>) -> Self {
+        let bytes = records.iter().map(|record| size(record)).sum();
+        Self {
+            queue: Mutex::new(Queue { records, flushed: 0, wake_sent: false }),
+            fewer: Condvar::new(),
+            unflushed_bytes: AtomicU64::new(bytes),
+        }
+    }
+
+    /// Whether more than `most` bytes are unflushed.
+    pub(super) fn is_over(&self, most: u64) -> bool {
+        self.unflushed_bytes.load(Ordering::Relaxed) > most
+    }
+
+    /// Waits while more than `most` bytes are unflushed.
+    pub(super) fn wait_for_room(&self, most: u64, timeout: Duration) -> Result<()> {
+        let mut queue = self.queue.lock();
+        let waited = self.fewer.wait_while_for(&mut queue, |_| self.is_over(most), timeout);
+        if waited.timed_out() && self.is_over(most) {
+            let bytes = self.unflushed_bytes.load(Ordering::Relaxed);
+            let message =
+                format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+        Ok(())
+    }
+
+    /// Takes a record. Answers whether the worker is to be woken, once for each `batch` records or `bytes`.
+    pub(super) fn push(&self, record: Arc<Record<M>>, batch: usize, bytes: u64) -> bool {
+        let size = size(&record);
+        let mut queue = self.queue.lock();
+        queue.records.push_back(record);
+        let unflushed = self.unflushed_bytes.fetch_add(size, Ordering::Relaxed) + size;
+        let due = queue.records.len() - queue.flushed >= batch || unflushed > bytes;
+        due && !std::mem::replace(&mut queue.wake_sent, true)
+    }
+
+    /// The oldest unflushed records, none above `seq`: at most so many, and of at most so many bytes if more than one.
+    pub(super) fn batch(&self, seq: u64, records: usize, bytes: u64) -> Vec<Arc<Record<M>>> {
+        let mut queue = self.queue.lock();
+        queue.wake_sent = false;
+        let mut left = bytes;
+        let unflushed = queue.records.iter().skip(queue.flushed).take(records).take_while(|record| record.seq <= seq);
+        let mut batch = Vec::new();
+        for record in unflushed {
+            match left.checked_sub(size(record)) {
+                Some(rest) => left = rest,
+                None if batch.is_empty() => left = 0,
+                None => break,
+            }
+            batch.push(Arc::clone(record));
+        }
+        batch
+    }
+
+    /// Notes that DuckDB has committed everything up to `seq`.
+    pub(super) fn flushed(&self, seq: u64) {
+        self.move_to(seq);
+        self.fewer.notify_all();
+    }
+
+    /// Notes that DuckDB was opened again and holds everything up to `seq`, and nothing after it.
+    pub(super) fn rewind(&self, seq: u64) {
+        self.move_to(seq);
+    }
+
+    /// Forgets the records that a checkpoint covers.
+    pub(super) fn checkpointed(&self, seq: u64) {
+        let mut queue = self.queue.lock();
+        let covered = queue.records.partition_point(|record| record.seq <= seq).min(queue.flushed);
+        let gone: Vec<_> = queue.records.drain(..covered).collect();
+        queue.flushed -= covered;
+        drop(queue);
+        // Freed here, outside the lock that every writer needs.
+        drop(gone);
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        let queue = self.queue.lock();
+        Waiting {
+            records: queue.records.len() - queue.flushed,
+            bytes: self.unflushed_bytes.load(Ordering::Relaxed),
+            oldest: queue.records.get(queue.flushed).map(|record| record.at),
+        }
+    }
+
+    fn move_to(&self, seq: u64) {
+        let mut queue = self.queue.lock();
+        let before = queue.flushed;
+        let after = queue.records.partition_point(|record| record.seq <= seq);
+        let between =
+            |from: usize, to: usize| -> u64 { queue.records.range(from..to).map(|record| size(record)).sum() };
+        if after >= before {
+            self.unflushed_bytes.fetch_sub(between(before, after), Ordering::Relaxed);
+        } else {
+            self.unflushed_bytes.fetch_add(between(after, before), Ordering::Relaxed);
+        }
+        queue.flushed = after;
+    }
+}
+
+fn size<M: Model>(record: &Record<M>) -> u64 {
+    (record.key.len() + record.data.len()) as u64 + RECORD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Source};
+
+    #[derive(Debug)]
+    struct Plain;
+    impl Model for Plain {
+        type Part = ();
+        const PART_FIELDS: &'static [&'static str] = &[];
+        const TABLE: &'static str = "storage";
+        const COLUMNS: &'static [Column] = &[Column { name: "key", source: Source::Key }];
+        fn part_text(_: &(), _: usize) -> Option<&str> {
+            None
+        }
+        fn part_from(_: &[Option<&str>]) {}
+    }
+
+    fn record(seq: u64) -> Arc<Record<Plain>> {
+        let data = "{}".into();
+        Arc::new(Record { key: "k".into(), part: (), data, seq, at: seq as i64, version: 1 })
+    }
+
+    fn seqs(batch: &[Arc<Record<Plain>>]) -> Vec<u64> {
+        batch.iter().map(|record| record.seq).collect()
+    }
+
+    #[test]
+    fn records_stay_until_a_checkpoint_covers_them_and_come_again_after_a_rewind() {
+        let pending = Pending::new(VecDeque::new());
+        for seq in 1..=6 {
+            pending.push(record(seq), 100, u64::MAX);
+        }
+        assert_eq!(seqs(&pending.batch(4, 3, u64::MAX)), [1, 2, 3]);
+        pending.flushed(3);
+        pending.checkpointed(2);
+        assert_eq!(seqs(&pending.batch(5, 9, u64::MAX)), [4, 5]);
+        pending.flushed(6);
+        assert_eq!(pending.waiting(), Waiting { records: 0, bytes: 0, oldest: None });
+        pending.rewind(2);
+        assert_eq!(seqs(&pending.batch(9, 9, u64::MAX)), [3, 4, 5, 6]);
+        assert_eq!(pending.waiting().oldest, Some(3));
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_but_never_empty() {
+        let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]));
+        assert_eq!(seqs(&pending.batch(9, 9, 1)), [1]);
+        assert_eq!(seqs(&pending.batch(9, 9, 2 * size(&record(1)))), [1, 2]);
+    }
+
+    #[test]
+    fn the_worker_is_woken_once_for_each_batch() {
+        let pending = Pending::new(VecDeque::new());
+        let woken: Vec<bool> = (1..=5).map(|seq| pending.push(record(seq), 3, u64::MAX)).collect();
+        assert_eq!(woken, [false, false, true, false, false]);
+        pending.batch(9, 9, u64::MAX);
+        assert!(pending.push(record(6), 3, u64::MAX));
+    }
+
+    #[test]
+    fn too_much_waiting_is_busy_until_it_is_flushed() {
+        let pending = Pending::new(VecDeque::from([record(1)]));
+        let wait = |most| pending.wait_for_room(most, Duration::from_millis(1));
+        wait(10_000).unwrap();
+        assert_eq!(wait(10).unwrap_err().kind(), ErrorKind::Busy);
+        pending.flushed(1);
+        wait(10).unwrap();
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads: from memory by id and key, from DuckDB by SQL, and what is known of the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::{Engine, Shared, Stats};
+use crate::duck::{Database, Rows};
+use crate::error::{ErrorKind, Result};
+use crate::model::Model;
+use crate::record::Record;
+use crate::wal::RecoveryReport;
+
+/// What [`Engine::verify`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Records in memory that were compared.
+    pub records: u64,
+    /// Rows in DuckDB, of both tables, newest of each id.
+    pub rows: u64,
+    /// Ids that the main table holds more than once.
+    pub duplicates: u64,
+    /// Keys of records that DuckDB lacks, at most 100.
+    pub missing: Vec<String>,
+    /// Keys of records that differ between memory and DuckDB, or that only DuckDB has, at most 100.
+    pub differing: Vec<String>,
+}
+
+impl Verification {
+    /// Whether memory and DuckDB agree, with one row for each id.
+    pub fn is_ok(&self) -> bool {
+        self.duplicates == 0 && self.missing.is_empty() && self.differing.is_empty()
+    }
+}
+
+impl<M: Model> Engine<M> {
+    /// The record of this key and these fields of its part; from memory.
+    pub fn get(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
+        self.shared.cache.get(key, fields)
+    }
+
+    /// All records of a key, in no particular order; from memory.
+    pub fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
+        self.shared.cache.get_key(key)
+    }
+
+    /// Flushes what was written before this call, then runs one SELECT over the model's table.
+    ///
+    /// After a failed write or sync it shows everything but the records in doubt.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) for anything but one SELECT; [`Database`](crate::ErrorKind::Database).
+    pub fn query(&self, sql: &str) -> Result<Rows> {
+        self.on_database(|database| database.query(sql))
+    }
+
+    /// As [`Engine::query`], as Arrow record batches.
+    ///
+    /// # Errors
+    /// As [`Engine::query`].
+    pub fn query_arrow(&self, sql: &str) -> Result<Vec<arrow::array::RecordBatch>> {
+        self.on_database(|database| database.query_arrow(sql))
+    }
+
+    fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        match self.flush_to(self.shared.log.last_seq()) {
+            // Reads go on: what is in doubt is not in DuckDB, all else is.
+            Err(error) if error.kind() == ErrorKind::Poisoned => {}
+            flushed => flushed?,
+        }
+        let done = read(&*self.shared.database.get()?);
+        if let Err(error) = &done {
+            self.shared.report_invalid(error);
+        }
+        done
+    }
+
+    /// Flushes, then compares memory with DuckDB, record by record. Records written meanwhile are left out.
+    ///
+    /// # Errors
+    /// As [`Engine::flush`].
+    pub fn verify(&self) -> Result<Verification> {
+        let until = self.shared.log.last_seq();
+        self.flush_to(until)?;
+        let database = self.shared.database.get()?;
+        let mut found = Verification { duplicates: database.count_duplicates()?, ..Verification::default() };
+        let mut unseen = newest_rows(&database)?;
+        found.rows = unseen.len() as u64;
+        self.shared.cache.for_each(|record| {
+            let id = (record.key.clone(), fields_of(record));
+            let row = unseen.remove(&id);
+            if record.seq > until {
+                return;
+            }
+            found.records += 1;
+            match row {
+                None => note(&mut found.missing, &record.key),
+                Some((version, data)) if version == record.version && *data == *record.data => {}
+                Some(_) => note(&mut found.differing, &record.key),
+            }
+        });
+        for ((key, _), _) in unseen {
+            note(&mut found.differing, &key);
+        }
+        Ok(found)
+    }
+
+    /// The store's figures.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// What recovery found when the store was opened.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.shared.cache.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<M: Model> Shared<M> {
+    pub(super) fn stats(&self) -> Stats {
+        let figures = self.figures.lock().clone();
+        let waiting = self.pending.waiting();
+        let log = self.log.stats();
+        let age = waiting.oldest.map(|oldest| self.options.clock.unix_micros().saturating_sub(oldest));
+        Stats {
+            cache_size: self.cache.len(),
+            pending_writes: waiting.records,
+            current_wal_size: log.segment_bytes,
+            current_wal_count: log.segment_lines,
+            wal_files_count: log.segments,
+            wal_sequence: log.segment,
+            unflushed_bytes: waiting.bytes,
+            unflushed_age: age.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
+            last_flush: figures.last_flush,
+            last_flush_error: figures.last_flush_error,
+            last_seq: log.last_seq,
+            durable_seq: log.durable_seq,
+            watermark: figures.watermark,
+            checkpointed_seq: figures.checkpointed,
+            base_rows: figures.base_rows,
+            delta_rows: figures.delta_rows,
+            writes: log.lines,
+            syncs: log.syncs,
+            refuses_writes: self.log.refusal().map(|error| error.to_string()),
+        }
+    }
+}
+
+type Id = (Box<str>, Vec<Option<String>>);
+
+fn fields_of<M: Model>(record: &Record<M>) -> Vec<Option<String>> {
+    (0..M::PART_FIELDS.len()).map(|at| M::part_text(&record.part, at).map(str::to_owned)).collect()
+}
+
+/// The version and data of each id, from both tables.
+fn newest_rows(database: &Database) -> Result<HashMap<Id, (u32, Box<str>)>> {
+    let mut rows = HashMap::new();
+    database.load(&mut |row| {
+        let fields = row.part.iter().map(|field| field.map(str::to_owned)).collect();
+        rows.insert((row.key.into(), fields), (row.version, row.data.into()));
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+fn note(keys: &mut Vec<String>, key: &str) {
+    if keys.len() < 100 {
+        keys.push(key.to_owned());
+    }
+}

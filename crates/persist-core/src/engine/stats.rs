@@ -1,0 +1,52 @@
+//! The figures of a store.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The figures of a store at one moment.
+///
+/// The first six are those of the specification, under its names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Records in memory.
+    pub cache_size: usize,
+    /// Writes that are not flushed into DuckDB yet.
+    pub pending_writes: usize,
+    /// Bytes in the segment of the log that takes lines now.
+    pub current_wal_size: u64,
+    /// Lines in that segment.
+    pub current_wal_count: u64,
+    /// Segments on the disk.
+    pub wal_files_count: usize,
+    /// The number of the segment that takes lines now.
+    pub wal_sequence: u64,
+
+    /// Bytes that wait to be flushed, roughly.
+    pub unflushed_bytes: u64,
+    /// How long the oldest unflushed write has been waiting.
+    pub unflushed_age: Option<Duration>,
+    /// How long the last flush took.
+    pub last_flush: Option<Duration>,
+    /// Why the last flush failed, until one succeeds.
+    pub last_flush_error: Option<String>,
+    /// The `seq` of the newest write.
+    pub last_seq: u64,
+    /// The highest `seq` that is known to be durable in the log.
+    pub durable_seq: u64,
+    /// Everything up to this `seq` is committed in DuckDB.
+    pub watermark: u64,
+    /// Everything up to this `seq` is in DuckDB's main file for certain; the log before it is not needed any more.
+    pub checkpointed_seq: u64,
+    /// Rows in the main table.
+    pub base_rows: u64,
+    /// Rows that were flushed and not merged into the main table yet.
+    pub delta_rows: u64,
+    /// Writes since the store was opened.
+    pub writes: u64,
+    /// Syncs of the log since the store was opened.
+    pub syncs: u64,
+    /// Why the store takes no more writes, if it does not.
+    pub refuses_writes: Option<String>,
+}

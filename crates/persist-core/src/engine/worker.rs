@@ -1,0 +1,236 @@
+//! The flush worker: one thread that brings what was written into DuckDB, and minds the log's timers.
+//!
+//! What it keeps true:
+//! - The log is synced before every flush, so that DuckDB is never ahead of it: a record in doubt is never flushed.
+//! - A flush is one transaction with its watermark. What fails is kept and tried again.
+//! - A flush only appends, so that its cost does not grow with the table. What may take longer is the keeper's.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::open::Task;
+use super::{Shared, keeper};
+use crate::duck::{Appender, is_invalidated};
+use crate::error::{Error, Result};
+use crate::fs::replace_unsynced;
+use crate::model::Model;
+use crate::wal::Reach;
+
+/// The most records, and bytes of them, in one transaction.
+const MAX_BATCH_RECORDS: usize = 20_000;
+const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
+/// How soon a flush that failed is tried again, at first and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// What the worker is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Look whether something is due.
+    Wake,
+    /// There are recovered records to flush.
+    Recovered,
+    /// Flush everything up to this `seq` and say how it went.
+    Flush(u64, flume::Sender<Result<()>>),
+    /// DuckDB's instance may have become invalid: look, open it again, and flush what it lost.
+    Reopen,
+    /// End.
+    Stop,
+}
+
+pub(super) struct Worker<M: Model> {
+    shared: Arc<Shared<M>>,
+    commands: flume::Receiver<Command>,
+    appender: Option<Appender>,
+    next_flush: Duration,
+    next_rotation: Duration,
+    retry: Option<(Duration, Duration)>,
+}
+
+impl<M: Model> Task for Worker<M> {
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            shared.log.poison("the flush worker panicked");
+        }
+    }
+}
+
+impl<M: Model> Worker<M> {
+    pub(super) fn new(shared: Arc<Shared<M>>, commands: flume::Receiver<Command>) -> Self {
+        let now = shared.options.clock.monotonic();
+        let next_flush = now.saturating_add(shared.options.flush_interval);
+        let next_rotation = now.saturating_add(shared.options.max_wal_age);
+        Self { shared, commands, appender: None, next_flush, next_rotation, retry: None }
+    }
+
+    fn work(&mut self) {
+        loop {
+            match self.commands.recv_timeout(self.until_due()) {
+                Ok(Command::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
+                Ok(Command::Flush(seq, done)) => {
+                    // Nobody may be waiting any more.
+                    let _ = done.send(self.flush(seq));
+                }
+                Ok(Command::Recovered) => self.flush_in_background(),
+                Ok(Command::Reopen) => {
+                    if self.shared.database.get().and_then(|database| database.state()).is_err() {
+                        let reopened = self.reopen();
+                        self.log_failure("open DuckDB again", reopened);
+                    }
+                    self.flush_in_background();
+                }
+                Ok(Command::Wake) | Err(flume::RecvTimeoutError::Timeout) => self.mind(),
+            }
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let sync_due = *self.shared.sync_due.lock();
+        let retry = self.retry.map(|(at, _)| at);
+        let next_flush = retry.unwrap_or(self.next_flush);
+        let due = [Some(next_flush), Some(self.next_rotation), sync_due].into_iter().flatten().min();
+        due.unwrap_or_default().saturating_sub(self.shared.options.clock.monotonic())
+    }
+
+    /// Does whatever is due by now.
+    fn mind(&mut self) {
+        let now = self.shared.options.clock.monotonic();
+        let mut sync_due = self.shared.sync_due.lock();
+        if sync_due.is_some_and(|due| due <= now) {
+            // Cleared first: a write that comes during the sync sets it anew.
+            *sync_due = None;
+            drop(sync_due);
+            self.log_failure("sync the log", self.shared.log.sync());
+        } else {
+            drop(sync_due);
+        }
+        if self.next_rotation <= now {
+            self.next_rotation = now.saturating_add(self.shared.options.max_wal_age);
+            if self.shared.log.refusal().is_none() {
+                self.log_failure("close a segment of the log", self.shared.log.rotate());
+            }
+        }
+        let waiting = self.shared.pending.waiting();
+        let due = match self.retry {
+            Some((at, _)) => at <= now,
+            None => {
+                self.next_flush <= now
+                    || waiting.records >= self.shared.options.batch_size
+                    || waiting.bytes > self.shared.options.max_unflushed_bytes / 4
+            }
+        };
+        if due {
+            self.flush_in_background();
+        }
+    }
+
+    fn flush_in_background(&mut self) {
+        self.next_flush = self.shared.options.clock.monotonic().saturating_add(self.shared.options.flush_interval);
+        if let Err(error) = self.flush(self.shared.log.last_seq()) {
+            let wait = self.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
+            self.retry = Some((self.shared.options.clock.monotonic().saturating_add(wait), wait));
+            tracing::error!(%error, retry_in = ?wait, "a flush failed; its records stay in the log and in memory");
+        }
+    }
+
+    /// Flushes everything up to `seq`, and what the failure of an earlier flush left.
+    fn flush(&mut self, seq: u64) -> Result<()> {
+        let start = self.shared.options.clock.monotonic();
+        let done = self.flush_batches(seq);
+        let took = self.shared.options.clock.monotonic().saturating_sub(start);
+        let mut figures = self.shared.figures.lock();
+        match &done {
+            Ok(0) => figures.last_flush_error = None,
+            Ok(_) => {
+                figures.last_flush = Some(took);
+                figures.last_flush_error = None;
+            }
+            Err(error) => figures.last_flush_error = Some(error.to_string()),
+        }
+        drop(figures);
+        let flushed = done?;
+        self.retry = None;
+        if flushed > 0 {
+            self.shared.publish_status();
+            self.shared.charge(keeper::Chore::Tidy);
+        }
+        Ok(())
+    }
+
+    fn flush_batches(&mut self, seq: u64) -> Result<usize> {
+        let mut flushed = 0;
+        loop {
+            // In doubt, and never flushed, is what a failed sync left behind.
+            let durable = match self.shared.log.wait(seq, Reach::Durable) {
+                Ok(()) => seq,
+                Err(error) => {
+                    let durable = self.shared.log.stats().durable_seq;
+                    if self.shared.pending.batch(durable, 1, u64::MAX).is_empty() {
+                        return Err(error);
+                    }
+                    durable
+                }
+            };
+            let batch = self.shared.pending.batch(durable, MAX_BATCH_RECORDS, MAX_BATCH_BYTES);
+            let Some(last) = batch.last() else { return Ok(flushed) };
+            let (watermark, at) = (last.seq, last.at);
+            if let Err(error) = self.append(&batch, watermark, at) {
+                if is_invalidated(&error) || self.shared.database.get().is_err() {
+                    self.reopen()?;
+                }
+                self.appender = None;
+                return Err(error);
+            }
+            flushed += batch.len();
+            self.shared.pending.flushed(watermark);
+            let mut figures = self.shared.figures.lock();
+            figures.watermark = watermark;
+            figures.delta_rows += batch.len() as u64;
+        }
+    }
+
+    fn append(&mut self, batch: &[Arc<crate::record::Record<M>>], watermark: u64, at: i64) -> Result<()> {
+        let appender = match &mut self.appender {
+            Some(appender) => appender,
+            none => none.insert(self.shared.database.get()?.appender()?),
+        };
+        appender.append(batch, watermark, at)
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        // Its connection would keep the lost instance alive.
+        self.appender = None;
+        let watermark = self.shared.database.reopen()?;
+        self.shared.pending.rewind(watermark);
+        self.shared.figures.lock().watermark = watermark;
+        tracing::warn!(watermark, "DuckDB was opened again");
+        Ok(())
+    }
+
+    fn log_failure(&self, doing: &str, done: Result<()>) {
+        if let Err(error) = done {
+            tracing::error!(%error, "cannot {doing}");
+        }
+    }
+}
+
+impl<M: Model> Shared<M> {
+    /// Tells others how the store stands, in `status.json`. They see the old file or the new one.
+    pub(super) fn publish_status(&self) {
+        let path = self.dir.join("status.json");
+        let status = serde_json::json!({
+            "store": self.store_id,
+            "pid": std::process::id(),
+            "at": crate::timestamp::Timestamp::from_unix_micros(self.options.clock.unix_micros()),
+            "stats": self.stats(),
+        });
+        let done = serde_json::to_vec_pretty(&status)
+            .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())))
+            .and_then(|text| replace_unsynced(self.options.fs.as_ref(), &path, &text));
+        if let Err(error) = done {
+            tracing::warn!(%error, "the status is not up to date");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The write-ahead log: JSON lines in numbered segments, written by group commit, checked and replayed after a crash.
+//!
+//! It knows lines, not records: what a line's body says is its owner's business. `docs/format.md` describes the bytes.
+
+mod line;
+mod name;
+mod reader;
+mod recover;
+mod report;
+mod writer;
+
+pub use line::Line;
+pub use name::SegmentId;
+pub use recover::{Ancestor, Recovered, Recovery};
+pub use report::{Cause, LeftOut, RecoveryPolicy, RecoveryReport};
+pub use writer::{Append, Body, Log, LogOptions, LogStart, LogStats, Reach, Segment, Stamp};

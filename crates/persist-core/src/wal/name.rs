@@ -1,0 +1,68 @@
+//! The names of segments: `wal_000001.jsonl`, `wal_000002.jsonl`, …
+//!
+//! Only this file builds or parses one. A name has at least six digits and no more zeros in front than that needs, so
+//! that a name and its number are one and the same.
+
+use std::fmt;
+
+const PREFIX: &str = "wal_";
+const SUFFIX: &str = ".jsonl";
+
+/// The number of a segment; numbers rise and are never used again within a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentId(pub u64);
+
+impl SegmentId {
+    /// The number of the segment that a file of this name is, or `None` where the name is no segment's.
+    pub fn parse(name: &str) -> Option<Self> {
+        let id = Self(name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()?);
+        (id.to_string() == name).then_some(id)
+    }
+
+    /// The number in the name of a segment or of what is kept of one (`wal_000004.jsonl.torn`): a new segment's number
+    /// goes on past all of these.
+    pub fn of_any(name: &str) -> Option<Self> {
+        let end = name.find(SUFFIX)? + SUFFIX.len();
+        Self::parse(name.get(..end)?)
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{:06}{SUFFIX}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SegmentId;
+
+    #[test]
+    fn a_number_becomes_a_name_and_back() {
+        for number in [0, 1, 42, 999_999, 1_000_000, u64::MAX] {
+            let id = SegmentId(number);
+            assert_eq!(SegmentId::parse(&id.to_string()), Some(id));
+        }
+        assert_eq!(SegmentId(7).to_string(), "wal_000007.jsonl");
+    }
+
+    #[test]
+    fn other_names_are_no_segments() {
+        for name in ["wal_7.jsonl", "wal_+00007.jsonl", "wal_0000007.jsonl", "wal_.jsonl", "wal_000007.json", "x"] {
+            assert_eq!(SegmentId::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_segment_counts_for_its_number() {
+        assert_eq!(SegmentId::of_any("wal_000007.jsonl.torn"), Some(SegmentId(7)));
+        assert_eq!(SegmentId::of_any("wal_000007.jsonl"), Some(SegmentId(7)));
+        assert_eq!(SegmentId::of_any("data.duckdb"), None);
+    }
+}

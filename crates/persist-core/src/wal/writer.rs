@@ -1,0 +1,600 @@
+//! The writing end of the log: group commit, segments laid out ahead, rotation, poison.
+//!
+//! What it keeps true:
+//! - One thread at a time, the *leader*, touches the files. It is whoever needs something written and finds no leader;
+//!   it writes and syncs for all whose lines stand in the shared group, and the others wait.
+//! - A line gets its `seq` only once there is space for it in a segment, so that a full disk refuses a write before
+//!   anything of it is visible.
+//! - A segment is synced to its last byte before the next one takes its first.
+//! - A write or sync of records that failed is never tried again: it poisons the log. (Kernels mark pages clean after
+//!   a failed fsync, so the second try would report a success that never happened.)
+//!
+//! It knows nothing of what a line means, and it never reads one back: that is `reader.rs` and `recover.rs`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::line::{self, TAIL_MAX_BYTES, Tail};
+use super::name::SegmentId;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{Access, File, Fs, sync_dir_of, write_all_at};
+
+/// The first step in which a segment is laid out; each further one is as long as the segment is by then.
+const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
+/// What is laid out where a whole step does not fit the disk any more.
+const LAYOUT_LEAST_BYTES: u64 = 4096;
+/// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
+static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
+
+/// When the log goes on to a new segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogOptions {
+    /// The size in bytes past which a segment is closed. A larger record has a segment of its own.
+    pub max_segment_bytes: u64,
+    /// The number of records after which a segment is closed; `None` leaves it to the size.
+    pub max_segment_records: Option<u64>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { max_segment_bytes: 10 * 1024 * 1024, max_segment_records: None }
+    }
+}
+
+/// Where a log goes on, as recovery found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStart {
+    /// The `seq` of the next record.
+    pub next_seq: u64,
+    /// The number of the next segment.
+    pub next_segment: SegmentId,
+    /// The latest write time so far, in microseconds since 1970-01-01 UTC.
+    pub last_at: i64,
+    /// The segments that are kept and take no more lines.
+    pub closed: Vec<Segment>,
+}
+
+impl Default for LogStart {
+    fn default() -> Self {
+        Self { next_seq: 1, next_segment: SegmentId(1), last_at: i64::MIN, closed: Vec::new() }
+    }
+}
+
+/// A segment that takes no more lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The highest `seq` in it.
+    pub last_seq: u64,
+}
+
+/// The body of a line: a JSON object without its closing brace, and its checksum, which is computed before any lock.
+#[derive(Debug, Clone)]
+pub struct Body {
+    text: Vec<u8>,
+    checksum: Hasher,
+}
+
+impl Body {
+    /// Takes the text of a JSON object, without its closing brace and on one line.
+    pub fn new(text: Vec<u8>) -> Self {
+        debug_assert!(text.starts_with(b"{\"") && !text.contains(&b'\n'));
+        let mut checksum = Hasher::new();
+        checksum.update(&text);
+        Self { text, checksum }
+    }
+
+    /// At most so many bytes will the line take in a segment.
+    pub fn line_bytes_at_most(&self) -> usize {
+        self.text.len() + TAIL_MAX_BYTES
+    }
+}
+
+/// What the log gave a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The line's place in the log.
+    pub seq: u64,
+    /// When it was written, in microseconds since 1970-01-01 UTC; never less than an earlier line's.
+    pub at: i64,
+}
+
+/// How far a line must have come for [`Log::wait`] to return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// `write(2)` took it: it survives the death of the process, not a power cut.
+    Written,
+    /// It was synced, and with it all lines before it.
+    Durable,
+}
+
+/// Figures of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Lines taken since the log was opened.
+    pub lines: u64,
+    /// Groups written since the log was opened.
+    pub groups: u64,
+    /// Syncs of records since the log was opened.
+    pub syncs: u64,
+    /// The number of the segment that takes lines now, or of the last one.
+    pub segment: u64,
+    /// Bytes of lines in that segment.
+    pub segment_bytes: u64,
+    /// Lines in that segment.
+    pub segment_lines: u64,
+    /// Segments on the disk, the one that takes lines included.
+    pub segments: usize,
+    /// The `seq` of the newest line.
+    pub last_seq: u64,
+    /// The highest `seq` that is known to be durable.
+    pub durable_seq: u64,
+}
+
+/// A write-ahead log.
+///
+/// ```
+/// use std::sync::Arc;
+/// use persist_core::{clock::SystemClock, fs::Disk, wal::{Body, Log, LogOptions, LogStart, Reach}};
+/// # let dir = tempfile::tempdir()?;
+/// let log = Log::new(
+///     Arc::new(Disk), Arc::new(SystemClock::default()), dir.path(), "00ff", LogOptions::default(), LogStart::default(),
+/// );
+/// let body = Body::new(br#"{"key":"k","data":{}"#.to_vec());
+/// let stamp = log.begin(body.line_bytes_at_most())?.push(body, None);
+/// log.wait(stamp.seq, Reach::Durable)?; // on disk
+/// assert_eq!(stamp.seq, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Log {
+    fs: Arc<dyn Fs>,
+    clock: Arc<dyn Clock>,
+    dir: PathBuf,
+    store: String,
+    options: LogOptions,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Shared {
+    next_seq: u64,
+    last_at: i64,
+    next_segment: SegmentId,
+    active: Option<Active>,
+    closed: Vec<Segment>,
+    group: Group,
+    spare: Vec<u8>,
+    leading: bool,
+    written: u64,
+    durable: u64,
+    refusal: Option<(ErrorKind, String)>,
+    lines: u64,
+    groups: u64,
+    syncs: u64,
+}
+
+/// The segment that takes lines.
+#[derive(Debug)]
+struct Active {
+    id: SegmentId,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    /// Where the next group goes.
+    position: u64,
+    laid_out: u64,
+    /// Lines in it, those of the waiting group included.
+    lines: u64,
+}
+
+/// The lines that wait to be written together.
+#[derive(Debug, Default)]
+struct Group {
+    /// The first line, whose tail is completed when the group is written: only then is it known what is durable.
+    head: Option<(Body, Option<u32>, Stamp)>,
+    rest: Vec<u8>,
+    bytes_at_most: u64,
+}
+
+impl Log {
+    /// A log that writes segments into `dir`, which must exist. Files are made with the first line.
+    pub fn new(
+        fs: Arc<dyn Fs>,
+        clock: Arc<dyn Clock>,
+        dir: &Path,
+        store: &str,
+        options: LogOptions,
+        start: LogStart,
+    ) -> Self {
+        let durable = start.next_seq.saturating_sub(1);
+        let shared = Shared {
+            next_seq: start.next_seq,
+            last_at: start.last_at,
+            next_segment: start.next_segment,
+            active: None,
+            closed: start.closed,
+            group: Group::default(),
+            spare: Vec::new(),
+            leading: false,
+            written: durable,
+            durable,
+            refusal: None,
+            lines: 0,
+            groups: 0,
+            syncs: 0,
+        };
+        let dir = dir.to_owned();
+        Self { fs, clock, dir, store: store.to_owned(), options, shared: Mutex::new(shared), changed: Condvar::new() }
+    }
+
+    /// Finds space for lines of together at most `bytes` bytes and holds the log for them: no other line comes between.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io) where there is no space: nothing was written, and the log goes on when there is.
+    /// [`Poisoned`](ErrorKind::Poisoned) after a failed write or sync; [`Closed`](ErrorKind::Closed).
+    pub fn begin(&self, bytes: usize) -> Result<Append<'_>> {
+        let bytes = bytes as u64;
+        let mut shared = self.shared.lock();
+        loop {
+            shared.usable()?;
+            if shared.has_room(bytes, &self.options) {
+                return Ok(Append { log: self, shared });
+            }
+            if shared.leading {
+                self.changed.wait(&mut shared);
+            } else {
+                self.lead(&mut shared, |shared| self.make_room(shared, bytes))?;
+            }
+        }
+    }
+
+    /// Waits until the line `seq`, and with it all before it, has come so far, and does what is needed for that.
+    ///
+    /// # Errors
+    /// [`Poisoned`](ErrorKind::Poisoned) where it could not: the line is in doubt until the log is recovered.
+    pub fn wait(&self, seq: u64, reach: Reach) -> Result<()> {
+        let mut shared = self.shared.lock();
+        loop {
+            let reached = match reach {
+                Reach::Written => shared.written,
+                Reach::Durable => shared.durable,
+            };
+            if reached >= seq {
+                return Ok(());
+            }
+            if let Some((ErrorKind::Poisoned, _)) = shared.refusal {
+                return shared.usable();
+            }
+            if shared.leading {
+                self.changed.wait(&mut shared);
+            } else {
+                self.lead(&mut shared, |shared| self.write_group(shared, reach))?;
+            }
+        }
+    }
+
+    /// Makes all lines so far durable.
+    ///
+    /// # Errors
+    /// As [`Log::wait`].
+    pub fn sync(&self) -> Result<()> {
+        let last = self.shared.lock().next_seq.saturating_sub(1);
+        self.wait(last, Reach::Durable)
+    }
+
+    /// Closes the present segment, if it has any line; the next line starts another.
+    ///
+    /// # Errors
+    /// As [`Log::wait`].
+    pub fn rotate(&self) -> Result<()> {
+        let mut shared = self.shared.lock();
+        while shared.leading {
+            self.changed.wait(&mut shared);
+        }
+        shared.usable()?;
+        self.lead(&mut shared, |shared| self.close_segment(shared))
+    }
+
+    /// Removes the closed segments whose lines are all at or below `seq`, and says how many.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io); what could not be removed is tried again by the next call.
+    pub fn remove_up_to(&self, seq: u64) -> Result<usize> {
+        let mut shared = self.shared.lock();
+        let (mut going, staying) = std::mem::take(&mut shared.closed).into_iter().partition(|s| s.last_seq <= seq);
+        shared.closed = staying;
+        drop(shared);
+        let done = self.remove(&mut going);
+        self.shared.lock().closed.extend(going);
+        done
+    }
+
+    /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned). The first reason stays.
+    pub fn poison(&self, reason: &str) {
+        self.shared.lock().refuse(ErrorKind::Poisoned, reason);
+        self.changed.notify_all();
+    }
+
+    /// Makes all lines durable, closes the segment and refuses further lines.
+    ///
+    /// # Errors
+    /// As [`Log::wait`]; the log is closed then, too.
+    pub fn close(&self) -> Result<()> {
+        let done = self.rotate();
+        self.shared.lock().refuse(ErrorKind::Closed, "the store was closed");
+        self.changed.notify_all();
+        done
+    }
+
+    /// The error that further lines would get, if any.
+    pub fn refusal(&self) -> Option<Error> {
+        self.shared.lock().usable().err()
+    }
+
+    /// The `seq` of the newest line that was taken.
+    pub fn last_seq(&self) -> u64 {
+        self.shared.lock().next_seq.saturating_sub(1)
+    }
+
+    /// The log's figures.
+    pub fn stats(&self) -> LogStats {
+        let shared = self.shared.lock();
+        let active = shared.active.as_ref();
+        LogStats {
+            lines: shared.lines,
+            groups: shared.groups,
+            syncs: shared.syncs,
+            segment: active.map_or(shared.next_segment.0.saturating_sub(1), |active| active.id.0),
+            segment_bytes: active.map_or(0, |active| active.position),
+            segment_lines: active.map_or(0, |active| active.lines),
+            segments: shared.closed.len() + usize::from(active.is_some()),
+            last_seq: shared.next_seq.saturating_sub(1),
+            durable_seq: shared.durable,
+        }
+    }
+
+    /// The closed segments that are still there, oldest first.
+    pub fn closed_segments(&self) -> Vec<Segment> {
+        self.shared.lock().closed.clone()
+    }
+
+    fn lead(
+        &self,
+        shared: &mut MutexGuard<'_, Shared>,
+        work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
+    ) -> Result<()> {
+        shared.leading = true;
+        let done = work(shared);
+        shared.leading = false;
+        self.changed.notify_all();
+        done
+    }
+
+    // From here on down: only the leader.
+
+    fn make_room(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
+        if shared.is_full(bytes, &self.options) {
+            self.close_segment(shared)?;
+        }
+        let Some(active) = &shared.active else { return self.start_segment(shared, bytes) };
+        let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
+        let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
+        let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let (laid_out, synced) = MutexGuard::unlocked(shared, || {
+            let reached = lay_out(file.as_ref(), laid_out, step)
+                .map(|()| step)
+                .or_else(|_| lay_out(file.as_ref(), laid_out, least).map(|()| least))
+                .map_err(|error| Error::io("no space in", &path, error))?;
+            Ok::<_, Error>((reached, file.sync_data()))
+        })?;
+        // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
+        synced.map_err(|error| self.fail(shared, &Error::io("cannot sync", &path, error)))?;
+        if let Some(active) = &mut shared.active {
+            active.laid_out = laid_out;
+        }
+        Ok(())
+    }
+
+    fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
+        let id = shared.next_segment;
+        // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
+        shared.next_segment = id.next();
+        let path = self.dir.join(id.to_string());
+        let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
+        let step =
+            LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let started = MutexGuard::unlocked(shared, || {
+            let file =
+                self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
+            let ready = lay_out(file.as_ref(), 0, step)
+                .map(|()| step)
+                .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
+                .map_err(|error| Error::io("no space in", &path, error))
+                .and_then(|laid_out| {
+                    file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
+                    sync_dir_of(self.fs.as_ref(), &path)?;
+                    Ok(laid_out)
+                });
+            match ready {
+                Ok(laid_out) => Ok((Arc::from(file), laid_out)),
+                Err(error) => {
+                    // No line is in it: an empty segment that stays behind changes nothing.
+                    let _ = self.fs.remove_file(&path);
+                    Err(error)
+                }
+            }
+        });
+        let (file, laid_out) = started?;
+        shared.active = Some(Active { id, path, file, position: 0, laid_out, lines: 0 });
+        Ok(())
+    }
+
+    fn close_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        if shared.active.as_ref().is_none_or(|active| active.lines == 0) {
+            return Ok(());
+        }
+        self.write_group(shared, Reach::Written)?;
+        let Some(active) = shared.active.take() else { return Ok(()) };
+        let synced = MutexGuard::unlocked(shared, || {
+            active.file.set_len(active.position)?;
+            active.file.sync_all()
+        });
+        shared.syncs += 1;
+        synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &active.path, error)))?;
+        shared.durable = shared.written;
+        let last_seq = shared.written;
+        shared.closed.push(Segment { path: active.path, last_seq });
+        Ok(())
+    }
+
+    fn write_group(&self, shared: &mut MutexGuard<'_, Shared>, reach: Reach) -> Result<()> {
+        let durable = shared.durable;
+        let last_seq = shared.next_seq.saturating_sub(1);
+        let mut bytes = std::mem::take(&mut shared.spare);
+        bytes.clear();
+        let mut group = std::mem::take(&mut shared.group);
+        let Some(active) = &mut shared.active else { return Ok(()) };
+        if let Some((body, version, stamp)) = group.head.take() {
+            let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
+            let tail = Tail { at: stamp.at, version, synced: Some(durable), segment, seq: stamp.seq };
+            bytes.extend_from_slice(&body.text);
+            line::finish(&mut bytes, body.checksum, &tail);
+            bytes.extend_from_slice(&group.rest);
+        }
+        let (file, offset) = (Arc::clone(&active.file), active.position);
+        active.position += bytes.len() as u64;
+        let done = MutexGuard::unlocked(shared, || {
+            write_all_at(file.as_ref(), offset, &bytes)?;
+            if reach == Reach::Durable { file.sync_data() } else { Ok(()) }
+        });
+        if let Err(error) = done {
+            let path = shared.active.as_ref().map(|active| active.path.clone()).unwrap_or_default();
+            return Err(self.fail(shared, &Error::io("cannot write", &path, error)));
+        }
+        shared.groups += u64::from(!bytes.is_empty());
+        shared.written = last_seq;
+        if reach == Reach::Durable {
+            shared.durable = last_seq;
+            shared.syncs += 1;
+        }
+        shared.spare = bytes;
+        if shared.group.rest.capacity() == 0 {
+            group.rest.clear();
+            shared.group.rest = group.rest;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
+        tracing::error!(%error, "the log is poisoned");
+        shared.refuse(ErrorKind::Poisoned, &error.to_string());
+        match shared.usable() {
+            Err(error) => error,
+            Ok(()) => Error::new(ErrorKind::Poisoned, error.to_string()),
+        }
+    }
+
+    fn remove(&self, going: &mut Vec<Segment>) -> Result<usize> {
+        let mut removed = 0;
+        let mut folders: Vec<PathBuf> = Vec::new();
+        while let Some(segment) = going.last() {
+            let path = &segment.path;
+            self.fs.remove_file(path).map_err(|error| Error::io("cannot remove", path, error))?;
+            if let Some(folder) = path.parent().filter(|folder| !folders.iter().any(|known| known == folder)) {
+                folders.push(folder.to_owned());
+            }
+            removed += 1;
+            going.pop();
+        }
+        for folder in folders {
+            self.fs.sync_dir(&folder).map_err(|error| Error::io("cannot sync the folder", &folder, error))?;
+        }
+        Ok(removed)
+    }
+}
+
+impl Shared {
+    fn usable(&self) -> Result<()> {
+        match &self.refusal {
+            None => Ok(()),
+            Some((kind @ ErrorKind::Poisoned, reason)) => Err(Error::new(
+                *kind,
+                format!("an earlier write failed ({reason}); reads go on, open the store again to write"),
+            )),
+            Some((kind, reason)) => Err(Error::new(*kind, reason.clone())),
+        }
+    }
+
+    fn refuse(&mut self, kind: ErrorKind, reason: &str) {
+        if self.refusal.is_none() {
+            self.refusal = Some((kind, reason.to_owned()));
+        }
+    }
+
+    fn is_full(&self, bytes: u64, options: &LogOptions) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            active.lines > 0
+                && (active.position + self.group.bytes_at_most + bytes > options.max_segment_bytes
+                    || options.max_segment_records.is_some_and(|most| active.lines >= most))
+        })
+    }
+
+    fn has_room(&self, bytes: u64, options: &LogOptions) -> bool {
+        !self.is_full(bytes, options)
+            && self
+                .active
+                .as_ref()
+                .is_some_and(|active| active.position + self.group.bytes_at_most + bytes <= active.laid_out)
+    }
+}
+
+/// The log, held for lines that have their space.
+#[derive(Debug)]
+pub struct Append<'a> {
+    log: &'a Log,
+    shared: MutexGuard<'a, Shared>,
+}
+
+impl Append<'_> {
+    /// Takes a line. It is written by the next [`Log::wait`] that needs it, not here.
+    pub fn push(&mut self, body: Body, version: Option<u32>) -> Stamp {
+        let shared = &mut *self.shared;
+        let at = self.log.clock.unix_micros().max(shared.last_at);
+        let stamp = Stamp { seq: shared.next_seq, at };
+        shared.last_at = at;
+        shared.next_seq += 1;
+        shared.lines += 1;
+        if let Some(active) = &mut shared.active {
+            active.lines += 1;
+        }
+        let group = &mut shared.group;
+        group.bytes_at_most += body.line_bytes_at_most() as u64;
+        if group.head.is_none() {
+            group.head = Some((body, version, stamp));
+        } else {
+            group.rest.extend_from_slice(&body.text);
+            let tail = Tail { at, version, synced: None, segment: None, seq: stamp.seq };
+            line::finish(&mut group.rest, body.checksum, &tail);
+        }
+        stamp
+    }
+}
+
+fn lay_out(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(FILL.len());
+        write_all_at(file, at, FILL.get(..most).unwrap_or_default())?;
+        at += most as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! A store of one date.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use persist_core::data::Rules;
+use persist_core::wal::RecoveryReport;
+use persist_core::{Durability, Engine, Entry, Result, Rows, Stats, Timestamp, Verification};
+use serde::Serialize;
+use time::Date;
+
+use crate::config::DatedConfig;
+use crate::model::Dated;
+use crate::moment::IntoDate;
+use crate::put::Put;
+
+/// A record of a dated store.
+pub type Record = persist_core::Record<Dated>;
+
+/// The durable records of one date. It is [`Send`] and [`Sync`]: share it among threads by reference or in an [`Arc`].
+///
+/// Dropping it closes it, and only logs what goes wrong; [`DatedStore::close`] returns that.
+#[derive(Debug)]
+pub struct DatedStore {
+    date: Date,
+    dir: PathBuf,
+    clock: Arc<dyn persist_core::clock::Clock>,
+    rules: Rules,
+    engine: Engine<Dated>,
+}
+
+impl DatedStore {
+    /// Opens the store of a date, or makes it, and recovers what a crash left.
+    ///
+    /// The date is a [`time::Date`], a moment, or ISO text (`2025-01-15`, `2025-01-15T10:30:00`).
+    ///
+    /// # Errors
+    /// [`Input`](persist_core::ErrorKind::Input) for a malformed date, [`Config`](persist_core::ErrorKind::Config) for
+    /// an option out of bounds or another's database, [`Locked`](persist_core::ErrorKind::Locked) naming the process
+    /// that has it open, [`Corrupt`](persist_core::ErrorKind::Corrupt) naming file, line and offset,
+    /// [`Io`](persist_core::ErrorKind::Io) with the path.
+    pub fn open(date: impl IntoDate, config: DatedConfig) -> Result<Self> {
+        let date = date.into_date()?;
+        let location = config.location(date);
+        let (clock, rules) = (Arc::clone(&config.options.clock), config.options.rules.clone());
+        let engine = Engine::open(&location, config.options)?;
+        Ok(Self { date, dir: location.dir, clock, rules, engine })
+    }
+
+    /// Stores a record under a key, with the special fields that its data names; on disk when it returns.
+    ///
+    /// # Errors
+    /// As [`Put::data`].
+    pub fn store<T: Serialize + ?Sized>(&self, key: &str, data: &T) -> Result<Arc<Record>> {
+        self.put(key).data(data)
+    }
+
+    /// Begins a write that says more than its data does.
+    pub fn put<'a>(&'a self, key: &'a str) -> Put<'a> {
+        Put::new(self, key)
+    }
+
+    /// The records of all processes of a key, by process name; empty where there is none.
+    pub fn get_key(&self, key: &str) -> BTreeMap<Option<String>, Arc<Record>> {
+        let records = self.engine.get_key(key).into_iter();
+        records.map(|record| (record.part().as_deref().map(str::to_owned), record)).collect()
+    }
+
+    /// The record of a key and a process name; `None` is the record without one.
+    pub fn get_key_process(&self, key: &str, process_name: Option<&str>) -> Option<Arc<Record>> {
+        self.engine.get(key, &[process_name])
+    }
+
+    /// Runs one SELECT over the table `storage`, which shows everything that was written before this call.
+    ///
+    /// It reads files and functions as any DuckDB query may: SQL from strangers belongs in another process.
+    ///
+    /// # Errors
+    /// [`Input`](persist_core::ErrorKind::Input) for anything but one SELECT;
+    /// [`Database`](persist_core::ErrorKind::Database) for what DuckDB refuses.
+    pub fn query(&self, sql: &str) -> Result<Rows> {
+        self.engine.query(sql)
+    }
+
+    /// As [`DatedStore::query`], as Arrow record batches. Arrow's types are those of its major version 58.
+    ///
+    /// # Errors
+    /// As [`DatedStore::query`].
+    pub fn query_arrow(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        self.engine.query_arrow(sql)
+    }
+
+    /// Makes all writes so far durable, whatever their durability.
+    ///
+    /// # Errors
+    /// [`Poisoned`](persist_core::ErrorKind::Poisoned).
+    pub fn sync(&self) -> Result<()> {
+        self.engine.sync()
+    }
+
+    /// Flushes all writes so far into DuckDB, and closes the present segment of the log.
+    ///
+    /// # Errors
+    /// [`Database`](persist_core::ErrorKind::Database): nothing is lost, and the flush is tried again.
+    pub fn flush(&self) -> Result<()> {
+        self.engine.flush()
+    }
+
+    /// Flushes, and merges all that was flushed into the table itself; the segments before it are removed.
+    ///
+    /// # Errors
+    /// As [`DatedStore::flush`].
+    pub fn compact(&self) -> Result<()> {
+        self.engine.compact()
+    }
+
+    /// Flushes, then compares memory with DuckDB, record by record.
+    ///
+    /// # Errors
+    /// As [`DatedStore::flush`].
+    pub fn verify(&self) -> Result<Verification> {
+        self.engine.verify()
+    }
+
+    /// The store's figures.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// What recovery found when the store was opened.
+    pub fn recovery(&self) -> &RecoveryReport {
+        self.engine.recovery()
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.engine.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.engine.is_empty()
+    }
+
+    /// The store's date.
+    pub fn date(&self) -> Date {
+        self.date
+    }
+
+    /// The store's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Closes the store: everything is flushed into the table `storage`, and the log is removed.
+    ///
+    /// # Errors
+    /// What could not be done. Nothing acknowledged is lost then: the log stays, and the next opening replays it.
+    pub fn close(self) -> Result<()> {
+        self.engine.close()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.clock.unix_micros())
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn write(&self, entry: Entry<'_, Dated>, durability: Option<Durability>) -> Result<Arc<Record>> {
+        self.engine.put(entry, durability)
+    }
+}
