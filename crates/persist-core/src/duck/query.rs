@@ -67,11 +67,9 @@ impl Database {
             return Ok(());
         }
         connection.execute_batch(&format!(
-            "CREATE TEMP VIEW {} AS SELECT {} FROM {base} WHERE rowid NOT IN ({}) UNION ALL {}",
+            "CREATE TEMP VIEW {} AS {}",
             quote(self.table.name),
-            self.table.column_list(),
-            self.table.superseded(&base, &delta),
-            self.table.newest(&delta),
+            self.table.current(&base, &delta)
         ))
     }
 }
