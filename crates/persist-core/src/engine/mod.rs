@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
-//! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed, `shared.rs` what all of them share.
+//! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
+//! `shared.rs` what all of them share.
 
 mod close;
 mod database;

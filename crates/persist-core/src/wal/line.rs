@@ -260,4 +260,12 @@ mod tests {
         assert!(bytes.len() - 10 < TAIL_MAX_BYTES, "{}", bytes.len());
         assert_eq!(Line::parse(&bytes).unwrap().seq, u64::MAX);
     }
+
+    #[test]
+    fn the_lines_in_the_description_of_the_format_are_lines() {
+        let text = include_str!("../../../../docs/format.md");
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("{\"key\"")).collect();
+        let seqs: Vec<_> = lines.iter().map(|line| Line::parse(line.as_bytes()).map(|line| line.seq)).collect();
+        assert_eq!(seqs, [Some(1), Some(2), Some(3)]);
+    }
 }
