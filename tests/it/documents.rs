@@ -143,6 +143,32 @@ fn every_file_that_a_document_links_to_is_there() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// The tests that a line names, as in `dated::open::a_torn_tail_is_cut_kept_and_reported`.
+fn tests_named(line: &str) -> impl Iterator<Item = &str> {
+    let names = line.split('`').skip(1).step_by(2).filter_map(|code| code.rsplit_once("::"));
+    names.map(|(_, name)| name).filter(|name| name.matches('_').count() >= 3)
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let sources = files(".rs");
+    let is_there = |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}(")));
+    let mut named = 0;
+    let mut missing = Vec::new();
+    for document in documents() {
+        for (at, line) in document.text.lines().enumerate() {
+            for name in tests_named(line) {
+                named += 1;
+                if !is_there(name) {
+                    missing.push(format!("{}:{}: {name}", document.path, at + 1));
+                }
+            }
+        }
+    }
+    assert!(named > 20, "docs/crash-safety.md names the test of each step; {named} were found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn calls_and_links_are_found_in_the_text() {
     let text = "See [a](docs/a.md#part), [b](https://example.org) and `[c](c.md)`, or `cargo xtask ci`.\n\
