@@ -64,6 +64,21 @@ fn a_failed_write_or_sync_poisons_the_store_and_is_not_tried_again() {
 }
 
 #[test]
+fn a_record_that_was_written_but_could_not_be_synced_is_never_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (on, tries) = (Arc::default(), Arc::default());
+    let store = DatedStore::open(DATE, quiet(dir.path()).fs(broken("sync", &on, &tries))).unwrap();
+    store.store("before", &json!({})).unwrap();
+    store.put("doubt").durability(Durability::Os).data(&json!({})).unwrap();
+    on.store(true, Ordering::SeqCst);
+    let rows = store.query("SELECT key FROM storage").unwrap();
+    assert_eq!(rows.to::<serde_json::Value>().unwrap(), [json!({"key": "before"})]);
+    let stats = store.stats();
+    assert_eq!((stats.watermark, stats.pending_writes, tries.load(Ordering::SeqCst)), (1, 1, 1));
+    assert!(store.get_key_process("doubt", None).is_some());
+}
+
+#[test]
 fn everyone_who_waits_is_told_when_the_sync_fails() {
     let dir = tempfile::tempdir().unwrap();
     let (on, tries) = (Arc::new(AtomicBool::new(false)), Arc::default());
