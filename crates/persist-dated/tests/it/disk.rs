@@ -96,16 +96,12 @@ fn a_flush_that_finds_no_space_loses_nothing_and_is_done_later() {
     let text = "x".repeat(400);
     for n in 0..500 {
         store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap();
-        if n == 99 {
-            // In DuckDB's own log only, which is not trusted once the instance is lost.
-            store.query("SELECT 1").unwrap();
-        }
     }
     let ballast = disk.fill_but(0);
     let error = store.query("SELECT count(*) AS n FROM storage").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Database, "{error}");
     let stats = store.stats();
-    assert_eq!((stats.pending_writes, stats.watermark), (500, 0), "what is not in the main file waits again");
+    assert_eq!((stats.pending_writes, stats.watermark), (500, 0));
     assert!(stats.last_flush_error.is_some_and(|error| error.contains("data.duckdb")));
     assert!(stats.refuses_writes.is_none(), "DuckDB's troubles are not the log's");
     assert!(store.get_key_process("k499", None).is_some());
@@ -121,6 +117,34 @@ fn a_flush_that_finds_no_space_loses_nothing_and_is_done_later() {
     assert!(verified.is_ok() && verified.rows == 500, "{verified:?}");
     store.close().unwrap();
     assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 500);
+}
+
+#[test]
+fn a_checkpoint_that_finds_no_space_costs_duckdb_its_instance_and_the_store_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let store = DatedStore::open(DATE, config(&disk)).unwrap();
+    let text = "x".repeat(400);
+    (0..500).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap()));
+    // In DuckDB's own log only, which is not trusted once the instance is lost.
+    assert_eq!(store.query("SELECT count(*) AS n FROM storage").unwrap().get(0, "n"), Some(&json!(500)));
+    let ballast = disk.fill_but(0);
+    let error = store.compact().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Database | ErrorKind::Io), "{error}");
+    store.put("later").data(&json!({})).unwrap_or_else(|error| panic!("the log has space laid out: {error}"));
+
+    fs::remove_file(ballast).unwrap();
+    let start = Instant::now();
+    while let Err(error) = store.compact() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{error}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let verified = store.verify().unwrap();
+    assert!(verified.is_ok() && verified.rows == 501, "{verified:?}");
+    let aside = store.dir().join("data.duckdb.wal.aside");
+    assert!(aside.exists(), "the instance was not lost: this test shows nothing");
+    store.close().unwrap();
+    assert!(!aside.exists());
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 501);
 }
 
 #[test]
