@@ -77,7 +77,10 @@ impl<M: Model> Engine<M> {
     /// [`Poisoned`](ErrorKind::Poisoned).
     pub fn flush(&self) -> Result<()> {
         self.shared.log.rotate()?;
-        self.flush_to(self.shared.log.last_seq())
+        let flushed = self.flush_to(self.shared.log.last_seq());
+        // There may have been nothing to flush, and yet a segment to remove.
+        self.shared.charge(keeper::Chore::Tidy);
+        flushed
     }
 
     /// Flushes, merges all that was flushed into the main table, and checkpoints.
