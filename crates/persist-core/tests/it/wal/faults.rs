@@ -122,7 +122,7 @@ fn any_other_operation_may_fail_too() {
 
 #[test]
 fn a_recovery_whose_operation_fails_is_an_error_and_can_be_started_over() {
-    seeds("a_recovery_whose_operation_fails", 0..12, |seed| {
+    seeds("a_recovery_whose_operation_fails", 0..6, |seed| {
         let mut driver = with_fault(seed, None);
         driver.crash(if seed % 3 == 0 { Crash::Kill } else { Crash::Cut(seed) });
         let whole = driver.branch(Crash::Kill, seed);
