@@ -68,7 +68,7 @@ impl Recovery<'_> {
             next += 1;
         }
         // No line is missing between two others; what follows the last one may still be torn or damaged.
-        if let Some(end) = found.damaged_end() {
+        if let Some(end) = found.damaged_end(verdict.last) {
             self.damaged(found, &end, "its checksum is wrong")?;
             verdict.damaged = true;
         }
@@ -113,11 +113,11 @@ impl Recovered {
             }
         });
         let proven_beyond = proven.is_some_and(|proven| proven > last);
-        !proven_beyond && !contradicted && scan.looks_torn(scan.end_of_line_before(place.start))
+        !proven_beyond && !contradicted && scan.looks_torn(scan.end_of_line_before(place.start), last)
     }
 
-    /// Where the log ends in something that is no torn tail.
-    fn damaged_end(&self) -> Option<Break> {
+    /// Where the log ends, after the line `chain_end`, in something that is no torn tail.
+    fn damaged_end(&self, chain_end: u64) -> Option<Break> {
         let begins_after = |seq: u64, place: Option<&Place>| place.is_some_and(|place| place.from > seq);
         self.scans.iter().enumerate().find_map(|(segment, scan)| {
             let last = scan.lines.last();
@@ -130,7 +130,7 @@ impl Recovered {
             }
             let later = self.scans.get(segment + 1..).unwrap_or_default();
             let later_holds = later.iter().any(|scan| scan.lines.is_empty() && !scan.unreadable.is_empty());
-            (later_holds || !scan.looks_torn(offset)).then_some(Break { segment, offset })
+            (later_holds || !scan.looks_torn(offset, chain_end)).then_some(Break { segment, offset })
         })
     }
 

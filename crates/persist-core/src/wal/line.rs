@@ -163,6 +163,17 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The `seq` that a text ends with as a line does, whatever its checksum says.
+pub(super) fn claimed_seq(text: &[u8]) -> Option<u64> {
+    let (text, checksum) = text.split_at_checked(text.len().checked_sub(CRC_BYTES)?)?;
+    if !checksum.starts_with(b",\"crc\":\"") || !checksum.ends_with(b"\"}") {
+        return None;
+    }
+    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (text, digits) = text.split_at_checked(text.len() - digits)?;
+    text.ends_with(b",\"seq\":").then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
+}
+
 /// The fields of a tail that are still to be read.
 struct Fields<'a>(&'a str);
 

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::line::Line;
+use super::line::{self, Line};
 use super::name::SegmentId;
 
 /// What storage writes or loses as a whole.
@@ -131,8 +131,8 @@ impl Scan {
     }
 
     /// Whether what follows `from`, up to the next good line, looks as a power cut leaves it: with sectors that were
-    /// never written, or broken off.
-    pub(super) fn looks_torn(&self, from: usize) -> bool {
+    /// never written, or broken off. `last` is the `seq` before.
+    pub(super) fn looks_torn(&self, from: usize, last: u64) -> bool {
         let next_line = self.lines.iter().map(|place| place.start).find(|start| *start >= from);
         let until = next_line.unwrap_or(self.end);
         if from >= until {
@@ -140,7 +140,8 @@ impl Scan {
         }
         let stretch = self.bytes.get(from..until).unwrap_or_default();
         let piece = stretch.split(|byte| is_fill(*byte)).next().unwrap_or_default();
-        if is_whole(piece) && !(from + piece.len()).is_multiple_of(SECTOR_BYTES) {
+        let is_whole = line::claimed_seq(piece).is_some_and(|seq| seq > last);
+        if is_whole && !(from + piece.len()).is_multiple_of(SECTOR_BYTES) {
             // A tear takes a line's end, or sectors out of its middle. This one has both ends and no hole.
             return false;
         }
@@ -163,13 +164,6 @@ impl Scan {
             start = end;
         }
     }
-}
-
-/// Whether a text has the end of a line, whatever its checksum says.
-fn is_whole(text: &[u8]) -> bool {
-    text.strip_suffix(b"\"}")
-        .and_then(|text| text.split_last_chunk::<8>())
-        .is_some_and(|(text, _)| text.ends_with(b",\"crc\":\""))
 }
 
 fn is_fill(byte: u8) -> bool {

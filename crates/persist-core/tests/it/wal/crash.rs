@@ -1,5 +1,7 @@
 //! A crash at each file operation of a workload, and at each of the recovery after it.
 
+use std::path::PathBuf;
+
 use persist_test_utils::{Fault, Op, What};
 
 use super::driver::{Crash, Driver, Sizes, recover, segments_of, small_segments};
@@ -16,53 +18,58 @@ fn crashed(seed: u64, large: bool, steps: u64, fault: Option<Fault>) -> Driver {
     driver
 }
 
-/// Each way in which the world may stop at an operation.
-fn stops(op: Op) -> Vec<What> {
-    let mut stops = vec![What::Stop, What::StopAfter];
-    if op == Op::Write {
-        stops.extend([1, 400, 600].map(What::ShortThenStop));
-    }
-    stops
+/// The operations that change something, each with the ways in which the world may stop there.
+///
+/// To stop after an operation is to stop before the next one, save that nothing was acknowledged in between: the latter
+/// is the harder. Likewise, reads change nothing for those who come after.
+fn stops(trace: &[(u64, Op, PathBuf)]) -> impl Iterator<Item = Fault> {
+    let last = trace.last().map(|(n, ..)| Fault::at(*n, What::StopAfter));
+    let changing =
+        trace.iter().filter(|(_, op, _)| !matches!(op, Op::Open | Op::Read | Op::Len | Op::List | Op::Exists));
+    let stops = changing.flat_map(|(n, op, _)| {
+        let short: &[usize] = if *op == Op::Write { &[1, 400, 600] } else { &[] };
+        let short = short.iter().map(|bytes| Fault::at(*n, What::ShortThenStop(*bytes)));
+        std::iter::once(Fault::at(*n, What::Stop)).chain(short)
+    });
+    stops.chain(last)
 }
 
 fn at_each_operation(seed: u64, large: bool, steps: u64, cuts: u64) {
     let whole = crashed(seed, large, steps, None);
-    for (n, op, _) in whole.fs.trace() {
-        for what in stops(op) {
-            let stopped = crashed(seed, large, steps, Some(Fault::at(n, what)));
-            assert!(stopped.fs.has_stopped());
-            let cuts = (0..cuts).map(|cut| Crash::Cut(seed ^ (n << 8) ^ cut));
-            for crash in cuts.chain([Crash::Kill, Crash::DropCaches]) {
-                let mut driver = stopped.branch(crash, seed ^ n);
-                for _ in 0..2 {
-                    assert!(driver.recover());
-                    driver.run(6);
-                    let next = driver.any_crash();
-                    driver.crash(next);
-                }
+    for (n, fault) in (0..).zip(stops(&whole.fs.trace())) {
+        let stopped = crashed(seed, large, steps, Some(fault));
+        assert!(stopped.fs.has_stopped());
+        let cuts = (0..cuts).map(|cut| Crash::Cut(seed ^ (n << 8) ^ cut));
+        for crash in cuts.chain([Crash::Kill, Crash::DropCaches]) {
+            let mut driver = stopped.branch(crash, seed ^ n);
+            for _ in 0..2 {
                 assert!(driver.recover());
+                driver.run(6);
+                let next = driver.any_crash();
+                driver.crash(next);
             }
+            assert!(driver.recover());
         }
     }
 }
 
 #[test]
 fn a_crash_at_any_operation_loses_nothing_acknowledged() {
-    seeds("a_crash_at_any_operation_loses_nothing", 0..4, |seed| at_each_operation(seed, false, 60, 3));
+    seeds("a_crash_at_any_operation_loses_nothing", 0..2, |seed| at_each_operation(seed, false, 60, 2));
 }
 
 #[test]
 fn a_crash_at_any_operation_with_large_records_loses_nothing_acknowledged() {
-    seeds("a_crash_at_any_operation_with_large_records", 0..1, |seed| at_each_operation(seed, true, 14, 1));
+    seeds("a_crash_at_any_operation_with_large_records", 0..1, |seed| at_each_operation(seed, true, 9, 1));
 }
 
 #[test]
 fn a_recovery_that_crashes_at_any_operation_ends_the_same_when_started_over() {
-    seeds("a_recovery_that_crashes_at_any_operation", 0..3, |seed| {
+    seeds("a_recovery_that_crashes_at_any_operation", 0..1, |seed| {
         let whole = crashed(seed, false, 24, None);
-        for n in 1..=whole.fs.operations() {
-            let stopped = crashed(seed, false, 24, Some(Fault::at(n, What::Stop)));
-            for first in [Crash::Kill, Crash::Cut(n), Crash::Cut(n + 1000)] {
+        for (n, fault) in (0..).zip(stops(&whole.fs.trace())) {
+            let stopped = crashed(seed, false, 24, Some(fault));
+            for first in [Crash::Kill, Crash::Cut(n)] {
                 interrupt_recovery(&stopped.branch(first, n), n);
             }
         }
@@ -74,21 +81,19 @@ fn interrupt_recovery(image: &Driver, seed: u64) {
     let whole = image.fs.kill();
     let recovered = recover(&whole, &image.clock, image.oracle.watermark).unwrap();
     let last = recovered.start().next_seq - 1;
-    for (m, op, _) in whole.trace() {
-        for what in stops(op) {
-            let mut interrupted = image.branch(Crash::Kill, seed);
-            interrupted.fs.fault(Fault::at(m, what));
-            assert!(!interrupted.recover());
-            for second in [Crash::Kill, Crash::DropCaches, Crash::Cut(m), Crash::Cut(seed ^ (m << 16))] {
-                let mut driver = interrupted.branch(second, m);
-                assert!(driver.recover());
-                if second == Crash::Kill {
-                    assert_eq!(driver.oracle.durable, last, "an interrupted recovery changed the outcome");
-                }
-                driver.run(3);
-                driver.crash(Crash::Cut(m));
-                assert!(driver.recover());
+    for (m, fault) in (0..).zip(stops(&whole.trace())) {
+        let mut interrupted = image.branch(Crash::Kill, seed);
+        interrupted.fs.fault(fault);
+        assert!(!interrupted.recover());
+        for second in [Crash::Kill, Crash::DropCaches, Crash::Cut(seed ^ (m << 16))] {
+            let mut driver = interrupted.branch(second, m);
+            assert!(driver.recover());
+            if second == Crash::Kill {
+                assert_eq!(driver.oracle.durable, last, "an interrupted recovery changed the outcome");
             }
+            driver.run(2);
+            driver.crash(Crash::Cut(m));
+            assert!(driver.recover());
         }
     }
 }

@@ -1,1 +1,192 @@
+//! Bits flipped, bytes cut, other bytes after the tail: found and located, or reported as torn; never wrong data.
 
+use std::path::PathBuf;
+
+use persist_core::error::ErrorKind;
+use persist_core::wal::{Cause, Line};
+use persist_test_utils::{Rng, SimFs};
+
+use super::check;
+use super::driver::{DIR, body, clock, files, open, path, recover, segments, segments_of};
+use crate::replay::seeds;
+use persist_core::wal::{Body, LogStart};
+
+/// Where a line stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stands {
+    path: PathBuf,
+    number: usize,
+    start: usize,
+    end: usize,
+    seq: u64,
+    text: String,
+}
+
+/// Segments of so many bytes, full of lines in groups that were all synced, `total` bytes of them; and where each
+/// line stands, and how many lines the last group has.
+fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize) {
+    let (fs, mut rng, clock) = (SimFs::new(), Rng::new(seed), clock());
+    fs.make_dir(DIR);
+    let log = open(&fs, &clock, segments_of(max_segment), LogStart::default());
+    let (mut written, mut last_group) = (0, 0);
+    while written < total {
+        last_group = 1 + rng.index(4);
+        let bodies: Vec<Body> = (0..last_group)
+            .map(|name| {
+                let bytes = rng.index(500);
+                Body::new(body(name as u64, bytes, &mut rng).into_bytes())
+            })
+            .collect();
+        let mut append = log.begin(bodies.iter().map(Body::line_bytes_at_most).sum()).unwrap();
+        for body in bodies {
+            append.push(body, Some(1));
+        }
+        drop(append);
+        log.sync().unwrap();
+        written =
+            segments(&fs).iter().flat_map(|(_, bytes)| check::pieces(bytes)).map(|(_, text)| text.len() + 1).sum();
+    }
+    let mut lines = Vec::new();
+    for (path, bytes) in segments(&fs) {
+        for (number, (start, text)) in (1..).zip(check::pieces(&bytes)) {
+            let (seq, text) = (Line::parse(text).unwrap().seq, String::from_utf8(text.to_vec()).unwrap());
+            lines.push(Stands { path: path.clone(), number, start, end: start + text.len() + 1, seq, text });
+        }
+    }
+    (fs, lines, last_group)
+}
+
+/// What was given back is the first lines, to the byte.
+fn is_prefix(recovered: &persist_core::wal::Recovered, lines: &[Stands]) -> usize {
+    let given: Vec<(u64, String)> =
+        recovered.lines(0..recovered.len()).map(|line| (line.seq, line.body().to_owned())).collect();
+    for ((seq, body), stands) in given.iter().zip(lines) {
+        assert_eq!(*seq, stands.seq);
+        assert!(stands.text.starts_with(body.as_str()));
+    }
+    given.len()
+}
+
+#[test]
+fn every_flipped_bit_is_found_and_located_or_reported_as_torn_in_the_last_group() {
+    let every = std::env::var("PERSIST_EVERY").map_or(4, |every| every.parse().unwrap());
+    seeds("every_flipped_bit_is_found", 0..1, |seed| {
+        let (fs, lines, last_group) = log(seed, 16 * 1024, 24 * 1024);
+        let paths = segments(&fs);
+        assert_eq!(paths.len(), 2, "one closed, one that takes lines");
+        let first_of_last_group = lines[lines.len() - last_group].seq;
+        let (mut located, mut torn) = (0, 0);
+        for (path, bytes) in &paths {
+            for bit in (seed % every..bytes.len() as u64 * 8).step_by(every as usize) {
+                let image = fs.kill();
+                image.flip_bit(path, bit);
+                let byte = (bit / 8) as usize;
+                let hit = lines.iter().find(|line| line.path == *path && (line.start..line.end).contains(&byte));
+                match (recover(&image, &clock(), 0), hit) {
+                    (Err(error), Some(hit)) => {
+                        assert_eq!(error.kind(), ErrorKind::Corrupt);
+                        let expected =
+                            format!("{} is damaged at line {}, offset {}:", path.display(), hit.number, hit.start);
+                        let message = error.to_string();
+                        assert!(message.starts_with(&expected), "bit {bit}: {message}, not {expected}");
+                        located += 1;
+                    }
+                    (Ok(recovered), hit) => {
+                        let given = is_prefix(&recovered, &lines);
+                        match hit {
+                            Some(hit) => {
+                                assert!(hit.seq >= first_of_last_group, "bit {bit} of {}: {hit:?}", path.display());
+                                assert_eq!(given as u64, hit.seq - 1);
+                            }
+                            None => assert_eq!(given, lines.len()),
+                        }
+                        let [stretch] = recovered.report().left_out.as_slice() else { panic!("bit {bit}") };
+                        assert_eq!(stretch.cause, Cause::Torn);
+                        assert!(stretch.offset <= byte as u64 && (byte as u64) < stretch.offset + stretch.bytes);
+                        torn += 1;
+                    }
+                    (Err(error), None) => panic!("bit {bit} of fill: {error}"),
+                }
+            }
+        }
+        assert!(located > torn * 2, "{located} located, {torn} torn");
+    });
+}
+
+#[test]
+fn strict_recovery_of_a_damaged_log_changes_nothing() {
+    seeds("strict_recovery_of_a_damaged_log", 0..200, |seed| {
+        let mut rng = Rng::new(seed);
+        let (fs, lines, _) = log(seed % 5, 4 * 1024, 16 * 1024);
+        fs.write_file(format!("{DIR}/wal_000099.jsonl.tmp"), b"x");
+        let hit = &lines[rng.index(lines.len() - 5)];
+        fs.flip_bit(&hit.path, rng.range(hit.start as u64..hit.end as u64) * 8);
+        let (before, image) = (files(&fs), fs.kill());
+        assert_eq!(recover(&image, &clock(), 0).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(files(&image), before);
+        assert_eq!(files(&image.drop_caches()), before);
+    });
+}
+
+#[test]
+fn a_segment_cut_at_any_byte_gives_its_whole_lines() {
+    let (clock, (fs, lines, _)) = (clock(), log(7, 1 << 20, 64 * 1024));
+    let bytes = segments(&fs).remove(0).1;
+    let end = lines.last().unwrap().end;
+    for cut in 0..=end {
+        let image = SimFs::new();
+        image.write_file(path(1), &bytes[..cut]);
+        let recovered = recover(&image, &clock, 0).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        let whole = lines.iter().take_while(|line| line.end <= cut + 1).count();
+        assert_eq!((recovered.len(), recovered.start().next_seq), (whole, whole as u64 + 1), "cut at {cut}");
+        let rest = cut.saturating_sub(whole.checked_sub(1).map_or(0, |last| lines[last].end));
+        assert_eq!(recovered.report().bytes_left_out(), rest as u64, "cut at {cut}");
+        if cut % 64 == 0 {
+            is_prefix(&recovered, &lines);
+        }
+    }
+}
+
+#[test]
+fn zeros_ones_and_old_bytes_after_the_tail_are_left_out() {
+    seeds("zeros_ones_and_old_bytes", 0..20_000, |seed| {
+        thread_local! {
+            static LOG: (SimFs, Vec<Stands>, usize) = log(3, 16 * 1024, 24 * 1024);
+        }
+        LOG.with(|(fs, lines, _)| {
+            let mut rng = Rng::new(seed);
+            let (old, new) = (&segments(fs)[0], &segments(fs)[1]);
+            let end = lines.last().unwrap().end;
+            let cut = (seed as usize * 7) % end;
+            let length = rng.index(3_000);
+            let after = match seed % 3 {
+                0 => vec![0; length],
+                1 => vec![0xFF; length],
+                _ => old.1.iter().skip(cut).take(length).copied().collect(),
+            };
+            let mut bytes = new.1[..cut].to_vec();
+            bytes.extend_from_slice(&after);
+            if rng.coin() && bytes.len() < new.1.len() {
+                bytes.resize(new.1.len(), b'\n');
+            }
+            let image = fs.kill();
+            image.write_file(&new.0, bytes);
+            let before = segments(&image);
+            let watermark = lines.iter().filter(|line| line.path == old.0).count() as u64;
+            let recovered = recover(&image, &clock(), watermark)
+                .unwrap_or_else(|error| panic!("cut at {cut}: {error}\n{}", check::show(&before)));
+            // A line may have lost its newline to fill; what else comes there is a part of it.
+            let ends = before[1].1.get(cut).is_none_or(|byte| matches!(byte, b'\n' | 0 | 0xFF));
+            let own = |line: &&Stands| line.path == old.0 || line.end <= cut + usize::from(ends);
+            let whole = lines.iter().filter(own).count() as u64;
+            assert_eq!(recovered.start().next_seq, whole + 1, "cut at {cut}");
+            assert_eq!(recovered.len() as u64, whole - watermark);
+            check::all_reported(&before, whole, recovered.report());
+            let again = recover(&image.drop_caches(), &clock(), watermark).unwrap();
+            assert_eq!(again.start().next_seq, whole + 1);
+            // Old lines in a segment that has none of its own stay there: they are good, and were needed elsewhere.
+            let mut left_out = again.report().left_out.iter();
+            assert!(left_out.all(|stretch| stretch.cause == Cause::Superfluous), "{}", again.report());
+        });
+    });
+}

@@ -76,10 +76,6 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self::with(seed, small_segments(), Sizes::Mixed)
-    }
-
     pub(crate) fn with(seed: u64, options: LogOptions, sizes: Sizes) -> Self {
         let fs = SimFs::new();
         fs.make_dir(DIR);
@@ -323,4 +319,44 @@ pub(crate) fn body(name: u64, bytes: usize, rng: &mut Rng) -> String {
     }
     text.push('}');
     text
+}
+
+/// The text of a line, without its newline, made by a hand of its own: what the format says, not what the code does.
+pub(crate) fn line(seq: u64, synced: Option<u64>, header: Option<(&str, u64)>, key: &str) -> String {
+    let mut line = format!(r#"{{"key":"{key}","at":"2025-01-15T10:30:00+00:00","version":1"#);
+    if let Some(synced) = synced {
+        line.push_str(&format!(r#","synced":{synced}"#));
+    }
+    if let Some((store, segment)) = header {
+        line.push_str(&format!(r#","store":"{store}","segment":{segment}"#));
+    }
+    line.push_str(&format!(r#","seq":{seq}"#));
+    format!("{line},\"crc\":\"{:08x}\"}}", crc32fast::hash(line.as_bytes()))
+}
+
+/// A segment of these lines, in groups; each group says that all before it is durable.
+pub(crate) fn segment(number: u64, groups: &[&[u64]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (at, seqs) in groups.iter().enumerate() {
+        for (place, seq) in seqs.iter().enumerate() {
+            let synced = (place == 0).then(|| seq - 1);
+            let header = (at == 0 && place == 0).then_some((STORE, number));
+            bytes.extend_from_slice(line(*seq, synced, header, &format!("key{seq}")).as_bytes());
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+pub(crate) fn path(number: u64) -> PathBuf {
+    Path::new(DIR).join(SegmentId(number).to_string())
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(1_736_937_000_000_000))
+}
+
+/// All files, to see that nothing changed.
+pub(crate) fn files(fs: &SimFs) -> Vec<(PathBuf, Vec<u8>)> {
+    fs.files().into_iter().map(|path| (path.clone(), fs.read_file(path).unwrap())).collect()
 }
