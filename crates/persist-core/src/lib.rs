@@ -11,6 +11,7 @@ mod engine;
 pub mod error;
 pub mod fs;
 mod identity;
+mod key;
 pub mod keys;
 pub mod lock;
 pub mod model;
