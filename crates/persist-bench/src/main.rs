@@ -51,7 +51,9 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let scale = match (args.tiny, args.quick) {
-        (Some(records), _) => Scale { records, small: records / 10, run: Duration::from_millis(20), rounds: 1, flushes: 3 },
+        (Some(records), _) => {
+            Scale { records, small: records / 10, run: Duration::from_millis(20), rounds: 1, flushes: 3 }
+        }
         (None, true) => {
             Scale { records: 1_000_000, small: 100_000, run: Duration::from_millis(250), rounds: 3, flushes: 12 }
         }

@@ -42,8 +42,7 @@ impl<M: Model> Group<M> {
             Self::One(own, record) => *own == hash.0 && record.key.as_bytes() == key.as_bytes(),
             // A group never loses its last record.
             Self::Many(own, records) => {
-                *own == hash.0
-                    && records.iter().next().is_some_and(|record| record.key.as_bytes() == key.as_bytes())
+                *own == hash.0 && records.iter().next().is_some_and(|record| record.key.as_bytes() == key.as_bytes())
             }
         }
     }
@@ -161,9 +160,7 @@ impl<M: Model> Cache<M> {
     fn find<'a>(&self, group: &'a Group<M>, fields: &[Option<&str>]) -> Option<&'a Arc<Record<M>>> {
         match group {
             Group::One(_, record) => is_part::<M>(record, fields).then_some(record),
-            Group::Many(_, records) => {
-                records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields))
-            }
+            Group::Many(_, records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
         }
     }
 

@@ -70,7 +70,9 @@ pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
         } else if name == "data" {
             data = Some(value);
             break;
-        } else if let Some(text) = M::PART_FIELDS.iter().position(|field| *field == name).and_then(|at| texts.get_mut(at)) {
+        } else if let Some(text) =
+            M::PART_FIELDS.iter().position(|field| *field == name).and_then(|at| texts.get_mut(at))
+        {
             *text = if value == "null" { None } else { Some(unescape(value).ok_or_else(unreadable)?) };
         }
     }

@@ -11,7 +11,7 @@ use crate::data::Rules;
 use crate::error::{Error, Result};
 use crate::fs::{Disk, Fs};
 use crate::timestamp::TimestampPolicy;
-use crate::wal::{LogOptions, RecoveryPolicy};
+use crate::wal::RecoveryPolicy;
 
 /// When a write is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,15 +90,13 @@ impl Options {
             _ if self.max_wal_records == Some(0) => refuse("max_wal_records", "at least 1"),
             _ if self.batch_size == 0 => refuse("batch_size", "at least 1"),
             _ if self.flush_interval.is_zero() => refuse("flush_interval", "more than zero"),
-            _ if self.durability == Durability::Interval(Duration::ZERO) => refuse("durability", "an interval above zero"),
+            _ if self.durability == Durability::Interval(Duration::ZERO) => {
+                refuse("durability", "an interval above zero")
+            }
             _ if self.max_unflushed_bytes == 0 => refuse("max_unflushed_bytes", "at least 1"),
             _ if self.rules.max_depth == 0 => refuse("max_depth", "at least 1"),
             _ => Ok(()),
         }
-    }
-
-    pub(crate) fn log(&self) -> LogOptions {
-        LogOptions { max_segment_bytes: self.max_wal_size_bytes, max_segment_records: self.max_wal_records }
     }
 
     /// Sets which strings become timestamps.

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_key_of_any_length_reads_back() {
-        for text in ["", "k", "Zürich→Lisboa", &"ü".repeat(11), &"ü".repeat(12), &"k".repeat(22), &"k".repeat(300)] {
+        for text in ["", "k", "Zürich→Lisboa", &"ü".repeat(11), &"ü".repeat(12), &"k".repeat(22), &"k".repeat(300)]
+        {
             let key = Key::from(text);
             assert_eq!((key.as_str(), key.len()), (text, text.len()));
             assert_eq!(matches!(key.0, Form::Short(..)), text.len() <= SHORT_BYTES, "{text}");

@@ -1,6 +1,109 @@
 //! The engine under every persist store: a write-ahead log, memory for reads, background flushes into DuckDB.
+//!
+//! Most programs want a store made of it, such as `persist-dated`. Use this crate to make a store with a model of your
+//! own, or to have the write-ahead log alone.
+//!
+//! # Features
+//!
+//! - `duckdb` (default): the flush engine ([`Engine`]) and the tables in DuckDB. Links a DuckDB library of the 1.5 line,
+//!   which `DUCKDB_LIB_DIR` names. Without it this crate is the log, values and timestamps, and builds in seconds.
+//! - `bundled`: compiles DuckDB from its sources in place of linking a library; about half an hour on two cores.
+//!
+//! # Modules
+//!
+//! - [`model`]: what a store says of its records. [`Engine`] does everything else.
+//! - [`data`]: from anything that serializes to the normalized JSON text that is stored; [`keys`] names the special fields.
+//! - [`timestamp`]: moments, and which strings are one.
+//! - [`record`]: a record as it is read.
+//! - [`wal`]: the write-ahead log and its recovery.
+//! - [`fs`], [`clock`]: the traits through which files and time are reached, so that tests can fail and replay them.
+//! - [`lock`]: one owner at a time. [`error`]: the one error type.
+//!
+//! `docs/architecture.md` has the whole picture, `docs/format.md` the bytes, `docs/crash-safety.md` the argument why
+//! nothing acknowledged is lost.
+//!
+//! # The log alone
+//!
+//! The log takes lines and knows nothing of what they say. It is recovered before it is written.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use persist_core::clock::SystemClock;
+//! use persist_core::fs::Disk;
+//! use persist_core::wal::{Ancestor, Body, Log, LogOptions, Reach, Recovery};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! let (disk, clock) = (Arc::new(Disk), Arc::new(SystemClock::default()));
+//! let lineage = [Ancestor::present("my-store")];
+//! let open = || -> persist_core::Result<_> {
+//!     let recovered = Recovery::new(&*disk, &*clock, dir, &lineage).run()?;
+//!     let options = LogOptions::default();
+//!     let log = Log::new(disk.clone(), clock.clone(), dir, "my-store", options, recovered.start());
+//!     Ok((log, recovered))
+//! };
+//!
+//! let (log, _) = open()?;
+//! let body = Body::new(br#"{"reading":21.5"#.to_vec()); // without the closing brace: the log adds its own fields
+//! let stamp = log.begin(body.line_bytes_at_most())?.push(body, None);
+//! log.wait(stamp.seq, Reach::Durable)?; // on disk
+//! drop(log); // as a crash would
+//!
+//! let (_, recovered) = open()?;
+//! let bodies: Vec<_> = recovered.lines(0..recovered.len()).map(|line| line.body().to_owned()).collect();
+//! assert_eq!(bodies, [r#"{"reading":21.5"#]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A store of your own
+//!
+//! A model whose records are told apart by their key alone:
+//!
+#![cfg_attr(feature = "duckdb", doc = "```")]
+#![cfg_attr(not(feature = "duckdb"), doc = "```ignore")]
+//! use persist_core::data::{Given, Kind, Resolved, Rules, Special, normalize, to_json};
+//! use persist_core::{Column, Engine, Entry, Location, Model, Options, Source, Timestamp, keys};
+//!
+//! #[derive(Debug)]
+//! struct Seats;
+//!
+//! impl Model for Seats {
+//!     type Part = (); // nothing besides the key
+//!     const PART_FIELDS: &'static [&'static str] = &[];
+//!     const TABLE: &'static str = "seats";
+//!     const COLUMNS: &'static [Column] = &[
+//!         Column { name: "seat", source: Source::Key },
+//!         Column { name: "data", source: Source::Data },
+//!         Column { name: "at", source: Source::Timestamp },
+//!     ];
+//!     fn part_text(_: &(), _: usize) -> Option<&str> { None }
+//!     fn part_from(_: &[Option<&str>]) {}
+//! }
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path().to_owned();
+//! let database = dir.join("data.duckdb");
+//! let location = Location { dir, database, purpose: "seats".to_owned() };
+//! let seats: Engine<Seats> = Engine::open(&location, Options::default())?;
+//!
+//! let at = Timestamp::parse("2025-01-15T10:30").ok_or("no time")?;
+//! let given = Given::Default(Resolved::Timestamp(at));
+//! let special = Special { name: keys::TIMESTAMP, kind: Kind::Timestamp, given };
+//! let data = to_json(&serde_json::json!({"taken_by": "Ada"}))?;
+//! let data = normalize(&data, &[special], &Rules::default())?;
+//! seats.put(Entry::new("12A", (), data.text, None, at), None)?; // on disk when it returns
+//!
+//! assert!(seats.get("12A", &[]).is_some());
+//! let taken = seats.query("SELECT count(*) AS n FROM seats WHERE data->>'taken_by' = 'Ada'")?;
+//! assert_eq!(taken.get(0, "n"), Some(&serde_json::json!(1)));
+//! seats.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(feature = "duckdb")]
 mod cache;
 pub mod clock;
+#[cfg(feature = "duckdb")]
 mod codec;
 mod config;
 pub mod data;
@@ -10,6 +113,7 @@ mod duck;
 mod engine;
 pub mod error;
 pub mod fs;
+#[cfg(feature = "duckdb")]
 mod identity;
 mod key;
 pub mod keys;
@@ -19,6 +123,7 @@ pub mod record;
 pub mod timestamp;
 pub mod wal;
 
+#[cfg(feature = "duckdb")]
 pub use codec::Entry;
 pub use config::{Durability, Options};
 #[cfg(feature = "duckdb")]

@@ -86,7 +86,7 @@ impl Timestamp {
 
     /// Appends the text form. This is [`Display`](fmt::Display) without the cost of a formatter.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.emit(|part| out.extend_from_slice(part.as_bytes()));
+        self.emit_bytes(|part| out.extend_from_slice(part));
     }
 
     /// The same moment and offset as the `time` crate has them.
@@ -102,7 +102,10 @@ impl Timestamp {
 
     /// Hands the text form to `put` in two to four parts.
     pub(crate) fn emit(&self, mut put: impl FnMut(&str)) {
-        let mut put = |part: &[u8]| put(std::str::from_utf8(part).unwrap_or_default());
+        self.emit_bytes(|part| put(std::str::from_utf8(part).unwrap_or_default()));
+    }
+
+    fn emit_bytes(&self, mut put: impl FnMut(&[u8])) {
         let local = self.unix_micros + i64::from(self.offset_seconds) * MICROS_PER_SECOND;
         let (seconds, micros) = (local.div_euclid(MICROS_PER_SECOND), local.rem_euclid(MICROS_PER_SECOND));
         let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));

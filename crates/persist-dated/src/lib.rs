@@ -25,6 +25,8 @@ pub mod keys;
 mod model;
 mod moment;
 mod put;
+#[cfg(doctest)]
+mod readme;
 mod store;
 
 pub use config::DatedConfig;

@@ -1,15 +1,24 @@
 //! What the tests of persist share.
 //!
 //! - [`sim`]: [`SimFs`], a file system in memory that fails, shortens, stops, forgets and tears on demand.
+//! - [`flaky`]: [`FlakyDisk`], the real disk but for what a test forbids.
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
+//! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
+//! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
-//! Nothing here reads a clock, starts a thread or touches a disk: a seed replays a test exactly.
+//! But for `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a test exactly.
 
 // A test that trips over its own tools should stop at that line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod flaky;
+pub mod folder;
+pub mod oracle;
 pub mod rng;
 pub mod sim;
 
+pub use flaky::FlakyDisk;
+pub use folder::copy_as_crash_leaves_it;
+pub use oracle::Oracle;
 pub use rng::Rng;
 pub use sim::{Fault, Op, SimFs, What, When, errno, is_stopped};

@@ -57,9 +57,8 @@ pub(crate) fn batch(numbers: std::ops::Range<u64>) -> Result<RecordBatch> {
         key.clone()
     });
     let keys = StringArray::from_iter_values(keys);
-    let data = StringArray::from_iter_values(
-        numbers.map(|n| serde_json::to_string(&Flight::new(n)).unwrap_or_default()),
-    );
+    let data =
+        StringArray::from_iter_values(numbers.map(|n| serde_json::to_string(&Flight::new(n)).unwrap_or_default()));
     let columns: [(&str, ArrayRef); 9] = [
         ("key", Arc::new(keys)),
         ("process_name", Arc::new(StringArray::new_null(rows))),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Bench, PERSIST, fill, unflushed};
+use super::bench::{Bench, PERSIST, fill, unflushed};
 use crate::Result;
 use crate::drive::Figures;
 use crate::floor::appender::{self, Table};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use persist_dated::{DatedStore, Durability};
 
-use super::{Bench, PERSIST, fill, unflushed};
+use super::bench::{Bench, PERSIST, fill, unflushed};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};

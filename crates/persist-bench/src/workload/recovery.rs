@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{Bench, DATE, PERSIST, fill, unflushed};
+use super::bench::{Bench, DATE, PERSIST, fill, unflushed};
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;

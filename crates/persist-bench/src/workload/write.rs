@@ -8,7 +8,7 @@ use persist_core::fs::Disk;
 use persist_core::wal::{Body, Log, LogOptions, LogStart, Reach};
 use persist_dated::{DatedConfig, DatedStore, Durability};
 
-use super::{Bench, DATE, PERSIST};
+use super::bench::{Bench, DATE, PERSIST};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
@@ -69,7 +69,9 @@ fn store(bench: &Bench, threads: usize, durability: Durability) -> Result<Figure
     store.store("the first write makes the segment", &Flight::new(0))?;
     let keys: Vec<Mutex<String>> = (0..threads).map(|_| Mutex::default()).collect();
     let figures = drive(threads, bench.scale.run, 1, |thread, n| {
-        let Some(mut key) = keys.get(thread).and_then(Mutex::try_lock) else { return Err("two threads, one key".into()) };
+        let Some(mut key) = keys.get(thread).and_then(Mutex::try_lock) else {
+            return Err("two threads, one key".into());
+        };
         let n = (thread as u64) << 24 | n;
         flight::key(n, &mut key);
         store.store(&key, &Flight::new(n))?;

@@ -26,19 +26,27 @@ pub(super) enum Fault {
 }
 
 /// Reads the string whose opening quote ends at `start`; answers it and the position after its closing quote.
+#[inline]
 pub(super) fn string(text: &str, start: usize) -> Result<(Literal<'_>, usize), Fault> {
     let bytes = text.as_bytes();
-    let mut at = start;
-    let mut escaped = false;
+    let at = start + plain_run(bytes.get(start..).unwrap_or_default());
+    match bytes.get(at) {
+        Some(b'"') => Ok((Literal { raw: text.get(start..at).unwrap_or_default(), escaped: false }, at + 1)),
+        _ => escaped_string(text, start, at),
+    }
+}
+
+/// Goes on with a string whose first escape, if it has one, is at `at`.
+#[inline(never)]
+fn escaped_string(text: &str, start: usize, mut at: usize) -> Result<(Literal<'_>, usize), Fault> {
+    let bytes = text.as_bytes();
     loop {
-        at += plain_run(bytes.get(at..).unwrap_or_default());
         match bytes.get(at) {
             Some(b'"') => {
                 let raw = text.get(start..at).unwrap_or_default();
-                return Ok((Literal { raw, escaped }, at + 1));
+                return Ok((Literal { raw, escaped: true }, at + 1));
             }
             Some(b'\\') => {
-                escaped = true;
                 at += escape(bytes.get(at..).unwrap_or_default()).map_err(|fault| match fault {
                     Fault::Malformed(offset, what) => Fault::Malformed(at + offset, what),
                     lone => lone,
@@ -47,6 +55,7 @@ pub(super) fn string(text: &str, start: usize) -> Result<(Literal<'_>, usize), F
             Some(_) => return Err(Fault::Malformed(at, "a control character in a string, which must be escaped")),
             None => return Err(Fault::Malformed(at, "the text ends inside a string")),
         }
+        at += plain_run(bytes.get(at..).unwrap_or_default());
     }
 }
 
@@ -75,6 +84,7 @@ fn hex4(bytes: &[u8]) -> Option<u32> {
 ///
 /// Eight at a time: a byte of a word is found by what borrowing from it does to its highest bit. A false hit can only
 /// stand above a true one, so the lowest hit is exact.
+#[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-/// Up to so many names are compared one by one, which is quicker than hashing them.
-const COMPARED: usize = 16;
+/// Up to so many names are compared one by one, by their tags: up to here that is quicker than hashing them.
+const COMPARED: usize = 64;
 
 /// The open containers, outermost first.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Frames<'s> {
     frames: Vec<Frame<'s>>,
     /// The names of all open objects, each object's behind those of the one around it.
     names: Vec<Cow<'s, str>>,
+    /// The tag of each name: equal for equal names, and seldom for others.
+    tags: Vec<u64>,
     limit: usize,
 }
 
@@ -26,7 +28,7 @@ struct Frame<'s> {
     /// Whether a string that stands here next may be a timestamp.
     converts: bool,
     /// All names of an object that has more than are compared one by one.
-    seen: Option<Box<HashSet<Cow<'s, str>>>>,
+    seen: Option<HashSet<Cow<'s, str>>>,
 }
 
 /// What a path leads to.
@@ -40,7 +42,8 @@ pub(super) enum Within {
 
 impl<'s> Frames<'s> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { frames: Vec::with_capacity(4.min(limit)), names: Vec::with_capacity(COMPARED), limit }
+        let (names, tags) = (Vec::with_capacity(16), Vec::with_capacity(16));
+        Self { frames: Vec::with_capacity(4.min(limit)), names, tags, limit }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -80,6 +83,7 @@ impl<'s> Frames<'s> {
     pub(super) fn close(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.names.truncate(frame.names_from);
+            self.tags.truncate(frame.names_from);
         }
     }
 
@@ -94,15 +98,20 @@ impl<'s> Frames<'s> {
         let Some(frame) = self.frames.last_mut() else { return true };
         frame.converts = converts;
         let before = self.names.get(frame.names_from..).unwrap_or_default();
+        let tag = tag(&name);
         let fresh = match &mut frame.seen {
             Some(seen) => seen.insert(name.clone()),
-            None if before.len() < COMPARED => !before.contains(&name),
+            None if before.len() < COMPARED => {
+                let tags = self.tags.get(frame.names_from..).unwrap_or_default();
+                !tags.contains(&tag) || !before.contains(&name)
+            }
             None => {
-                let seen = frame.seen.insert(Box::new(before.iter().cloned().collect()));
+                let seen = frame.seen.insert(before.iter().cloned().collect());
                 seen.insert(name.clone())
             }
         };
         self.names.push(name);
+        self.tags.push(tag);
         fresh
     }
 
@@ -121,6 +130,16 @@ impl<'s> Frames<'s> {
         }
         path
     }
+}
+
+/// The last eight bytes, where names that have much in common differ, and the length.
+fn tag(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let end = match bytes.last_chunk::<8>() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    end ^ (bytes.len() as u64) << 56
 }
 
 /// Adds a member's name to a path, in quotes where it would be misread.

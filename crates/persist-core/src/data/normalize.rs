@@ -299,17 +299,25 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
         }
     }
 
+    #[inline]
     fn string(&mut self, within: Within) -> Result<Literal<'s>> {
         match lexer::string(self.text, self.at + 1) {
             Ok((literal, end)) => {
                 self.at = end;
                 Ok(literal)
             }
-            Err(Fault::Malformed(at, what)) => Err(self.malformed(at, what)),
-            Err(Fault::LoneSurrogate) => {
+            Err(fault) => Err(self.bad_string(fault, within)),
+        }
+    }
+
+    #[cold]
+    fn bad_string(&self, fault: Fault, within: Within) -> Error {
+        match fault {
+            Fault::Malformed(at, what) => self.malformed(at, what),
+            Fault::LoneSurrogate => {
+                let place = if within == Within::Name { " in a name" } else { "" };
                 let path = self.frames.path(within);
-                let where_ = if within == Within::Name { " in a name" } else { "" };
-                Err(Error::input(format!("{path} has half a surrogate pair (such as \\ud800 alone){where_}")))
+                Error::input(format!("{path} has half a surrogate pair (such as \\ud800 alone){place}"))
             }
         }
     }

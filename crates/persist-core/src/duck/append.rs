@@ -139,10 +139,3 @@ fn column_of<M: Model>(source: Source, rows: &[Row<'_, M>]) -> ArrayRef {
         )),
     }
 }
-
-/// The part of a flush that is not DuckDB's.
-#[cfg(test)]
-pub(super) fn measure_arrow<M: Model>(records: &[Arc<Record<M>>]) {
-    let batch = to_arrow(&Table::of::<M>(), &newest_of_each_id(records));
-    assert!(batch.is_ok_and(|batch| batch.num_rows() > 0));
-}

@@ -9,7 +9,7 @@ use super::append::Appender;
 use super::failure::failed;
 use super::schema::{self, META, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::Fs;
+use crate::fs::{Access, Fs};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -55,11 +55,11 @@ impl Database {
     /// [`Schema`](ErrorKind::Schema) where columns differ, [`Corrupt`](ErrorKind::Corrupt) for a damaged file,
     /// [`Locked`](ErrorKind::Locked) where another process has it, [`Database`](ErrorKind::Database) for a file of a
     /// later DuckDB.
-    pub(crate) fn open(path: &Path, table: &Table) -> Result<Self> {
+    pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
         let path = plain(path)?;
         // DuckDB would make a new database of a missing file, and of an empty one.
-        let found = std::fs::metadata(&path).map_err(|error| Error::io("cannot open", &path, error))?;
-        if found.len() == 0 {
+        let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
+        if found.map_err(|error| Error::io("cannot open", &path, error))? {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
         }
         let opened = || -> duckdb::Result<_> {
@@ -85,7 +85,13 @@ impl Database {
             self.meta(),
         );
         let read = |row: &duckdb::Row<'_>| {
-            Ok(State { store_id: row.get(0)?, watermark: row.get(1)?, at: row.get(2)?, base_rows: row.get(3)?, delta_rows: row.get(4)? })
+            Ok(State {
+                store_id: row.get(0)?,
+                watermark: row.get(1)?,
+                at: row.get(2)?,
+                base_rows: row.get(3)?,
+                delta_rows: row.get(4)?,
+            })
         };
         match self.connect()?.query_row(&sql, [], read) {
             Err(duckdb::Error::QueryReturnedNoRows) => {
@@ -112,7 +118,7 @@ impl Database {
         Err(Error::new(ErrorKind::Busy, format!("{} is closed with its log: it is in use", self.path.display())))
     }
 
-    /// A connection of its own; 30 µs.
+    /// A connection of its own; 3 µs.
     pub(super) fn connect(&self) -> Result<Connection> {
         self.root.lock().try_clone().map_err(|error| failed("cannot connect to", &self.path, error))
     }

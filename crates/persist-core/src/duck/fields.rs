@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use crate::data::{is_name, members, unescape};
+use crate::keys;
+use crate::timestamp::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
@@ -19,40 +18,43 @@ pub(super) struct Fields<'a> {
     pub(super) username: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow, default)]
-    timestamp: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    status_int: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    username: Option<&'a RawValue>,
-}
-
 impl<'a> Fields<'a> {
     /// The fields of an object in normalized JSON text.
     pub(super) fn of(data: &'a str) -> Self {
-        let Ok(raw) = serde_json::from_str::<Raw<'a>>(data) else {
-            return Self::default();
-        };
-        Self {
-            timestamp: raw.timestamp.and_then(text).and_then(|text| micros(&text)),
-            status: raw.status.and_then(text),
-            status_int: raw.status_int.and_then(|raw| raw.get().parse().ok()),
-            username: raw.username.and_then(text),
+        let mut fields = Self::default();
+        for (name, value) in members(data) {
+            if is_name(name, keys::TIMESTAMP) {
+                let moment = unescape(value).and_then(|text| Timestamp::parse(&text));
+                fields.timestamp = moment.map(|moment| moment.unix_micros());
+            } else if is_name(name, keys::STATUS) {
+                fields.status = unescape(value);
+            } else if is_name(name, keys::STATUS_INT) {
+                fields.status_int = whole(value);
+            } else if is_name(name, keys::USERNAME) {
+                fields.username = unescape(value);
+            }
         }
+        fields
     }
 }
 
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = raw.get();
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+/// An integer, which may have been written with a fraction of zeros (`3.0`).
+fn whole(number: &str) -> Option<i32> {
+    let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
+    fraction.bytes().all(|digit| digit == b'0').then(|| integer.parse().ok()).flatten()
 }
 
-fn micros(text: &str) -> Option<i64> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000)).ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_however_their_names_and_numbers_are_written() {
+        let data =
+            r#"{"a":{"status":"no"},"st\u0061tus":"yes","status_int":-3.00,"timestamp":"2025-01-15T00:00:01+01:00"}"#;
+        let fields = Fields::of(data);
+        assert_eq!((fields.status.as_deref(), fields.status_int, fields.username), (Some("yes"), Some(-3), None));
+        assert_eq!(fields.timestamp, Some(1_736_895_601_000_000));
+        assert_eq!(Fields::of(r#"{"status_int":1.5,"status":null}"#).status_int, None);
+    }
 }

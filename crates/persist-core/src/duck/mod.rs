@@ -12,7 +12,7 @@
 //! - Nothing is ever updated in place, and no table is created or dropped once a file is in use. DuckDB refuses a
 //!   CHECKPOINT after an UPDATE or a change of its catalog for as long as an older transaction is open, and only then:
 //!   inserts, deletes and readers of any age do not stop it (tried, 1.5.5).
-//! - Ids are matched with `IS NOT DISTINCT FROM`: NULL is a part like any other.
+//! - Parts are matched with `IS NOT DISTINCT FROM`: NULL is one like any other.
 //! - Every name is quoted, and every table named with its catalog.
 //! - DuckDB checkpoints only when [told to](Database::checkpoint), so the engine knows which commits the main file has.
 
@@ -31,7 +31,6 @@ mod value;
 mod tests;
 
 pub(crate) use append::Appender;
-pub(crate) use compact::Merged;
 pub(crate) use database::{Database, State, own_logs};
 pub(crate) use failure::is_invalidated;
 pub(crate) use load::Loaded;

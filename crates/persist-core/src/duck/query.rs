@@ -67,11 +67,9 @@ impl Database {
             return Ok(());
         }
         connection.execute_batch(&format!(
-            "CREATE TEMP VIEW {} AS SELECT {} FROM {base} WHERE rowid NOT IN ({}) UNION ALL {}",
+            "CREATE TEMP VIEW {} AS {}",
             quote(self.table.name),
-            self.table.column_list(),
-            self.table.superseded(&base, &delta),
-            self.table.newest(&delta),
+            self.table.current(&base, &delta)
         ))
     }
 }
@@ -109,7 +107,9 @@ fn one_select(connection: &Connection, sql: &str, failed: &dyn Fn(duckdb::Error)
         (false, n) => Err(refused(&format!("these are {n}"))),
         (true, _) if parsed.error_type == "parser" => Err(refused(&parsed.error_message)),
         (true, _) if parsed.error_message.starts_with("Only SELECT") => Err(refused("this is another")),
-        (true, _) => one_bound_select(connection, sql).map_err(failed),
+        (true, _) => one_bound_select(connection, sql).map_err(|error| {
+            if error.to_string().contains("a single SELECT") { refused("these are several") } else { failed(error) }
+        }),
     }
 }
 

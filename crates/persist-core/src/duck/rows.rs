@@ -12,11 +12,11 @@ use crate::error::{Error, Result};
 ///
 /// | DuckDB | here |
 /// |---|---|
-/// | BOOLEAN, integers | boolean, number; an integer beyond 64 bits as text |
+/// | BOOLEAN, integers | boolean, number; an integer beyond 64 bits as text; UHUGEINT is refused |
 /// | FLOAT, DOUBLE | number; NaN and infinities as text |
 /// | DECIMAL | number where a double holds it exactly as written, else text |
 /// | TIMESTAMP of any precision, with or without zone | text, as `2025-01-15T10:30:00+00:00`, in UTC |
-/// | DATE | text, as `2025-01-15` |
+/// | DATE, TIME | text, as `2025-01-15` and `10:30:00.500000` |
 /// | JSON (the `data` column) | text |
 /// | LIST and ARRAY, STRUCT and MAP | array, object |
 /// | BLOB | text, hexadecimal |

@@ -1,7 +1,7 @@
 //! The tables in a database file: their columns, how one is created, and whether an existing one fits.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duckdb::{Connection, params};
 
@@ -57,29 +57,38 @@ impl Table {
             .map_or("NULL".to_owned(), |column| quote(column.name))
     }
 
-    fn id_columns(&self) -> impl Iterator<Item = String> {
-        let id = self.columns.iter().filter(|column| matches!(column.source, Source::Key | Source::Part(_)));
-        id.map(|column| quote(column.name))
+    fn id_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| matches!(column.source, Source::Key | Source::Part(_)))
     }
 
     /// The columns of the id, quoted, with commas.
     pub(super) fn id_list(&self) -> String {
-        self.id_columns().collect::<Vec<_>>().join(", ")
+        self.id_columns().map(|column| quote(column.name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// The condition that rows `b` and `d` have one id.
+    /// The condition that rows `b` and `d` have one id. A part may be NULL; a key never is, and equality lets DuckDB
+    /// skip row groups of the base by the delta's lowest and highest key.
     fn same_id(&self) -> String {
-        self.id_columns()
-            .map(|name| format!("b.{name} IS NOT DISTINCT FROM d.{name}"))
-            .collect::<Vec<_>>()
-            .join(" AND ")
+        let equals = |column: &Column| {
+            let equals = if column.source == Source::Key { "=" } else { "IS NOT DISTINCT FROM" };
+            format!("b.{name} {equals} d.{name}", name = quote(column.name))
+        };
+        self.id_columns().map(equals).collect::<Vec<_>>().join(" AND ")
     }
 
     /// A query for the `rowid` of each base row that the delta replaces or removes.
-    ///
-    /// The semi-join hashes the delta alone: an anti-join hashed the whole base (554 ms against 49 at 3 M rows).
     pub(super) fn superseded(&self, base: &str, delta: &str) -> String {
         format!("SELECT b.rowid FROM {base} b SEMI JOIN {delta} d ON {}", self.same_id())
+    }
+
+    /// A query for base and delta as one table: the newest row of each id that is there, in the model's columns.
+    ///
+    /// The anti-join hashes the delta and passes conditions on to both sides. With a delta of 20,000 spread over 3 M
+    /// rows a count took 248 ms and the rows of one key 38 ms, against 504 and 291 with `rowid NOT IN (semi-join)`;
+    /// equality of keys halves the former (all on a busy machine).
+    pub(super) fn current(&self, base: &str, delta: &str) -> String {
+        let (columns, newest) = (self.column_list(), self.newest(delta));
+        format!("SELECT {columns} FROM {base} b ANTI JOIN {delta} d ON {} UNION ALL {newest}", self.same_id())
     }
 
     /// A query for the newest row of each id in the delta that is there, in the model's columns.
@@ -135,7 +144,7 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
     fs::sync_dir_of(fs, path)
 }
 
-fn fill(path: &PathBuf, table: &Table, store_id: &str) -> duckdb::Result<()> {
+fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
     let connection = database::connect(path)?;
     let mut sql = create_table(table.name, &table.definitions(), "");
     sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");

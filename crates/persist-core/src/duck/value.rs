@@ -4,8 +4,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -48,6 +48,12 @@ fn value(array: &ArrayRef, row: usize) -> Result<Value, ArrowError> {
         DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
         DataType::Utf8View => array.as_string_view().value(row).into(),
         DataType::Date32 => date_text(array.as_primitive::<Date32Type>().value(row)).into(),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            time_text(array.as_primitive::<Time64MicrosecondType>().value(row)).into()
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            time_text(array.as_primitive::<Time64NanosecondType>().value(row) / 1_000).into()
+        }
         DataType::Timestamp(unit, _) => timestamp(array, *unit, row).into(),
         DataType::List(_) => list(&array.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => list(&array.as_list::<i64>().value(row))?,
@@ -133,11 +139,15 @@ fn timestamp(array: &ArrayRef, unit: TimeUnit, row: usize) -> String {
 fn timestamp_text(micros: i64) -> String {
     const DAY: i64 = 86_400_000_000;
     let (days, of_day) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
-    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}T{}+00:00", time_text(of_day))
+}
+
+/// DuckDB has a 24:00:00, which libraries for time refuse.
+fn time_text(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}+00:00")
+    format!("{:02}:{:02}:{:02}{fraction}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 fn date_text(days: i32) -> String {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::keeper;
+use super::shared::Engine;
 use super::worker::Command;
-use super::{Engine, keeper};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 

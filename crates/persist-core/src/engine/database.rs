@@ -63,7 +63,7 @@ impl Handle {
         // Two instances of one process on one file lose tables silently, so the old one has to be gone.
         drop(self.take(Duration::from_secs(10))?);
         set_logs_aside(self.fs.as_ref(), &self.path)?;
-        let database = Database::open(&self.path, &self.table)?;
+        let database = Database::open(self.fs.as_ref(), &self.path, &self.table)?;
         let watermark = database.state()?.watermark;
         *self.open.lock() = Some(Arc::new(database));
         Ok(watermark)

@@ -8,8 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::open::Task;
+use super::shared::Shared;
+use super::worker::Command;
+use crate::duck::is_invalidated;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::sync_dir_of;
 use crate::model::Model;
@@ -64,13 +66,18 @@ impl<M: Model> Keeper<M> {
             match chore {
                 Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Compact(done)) => {
+                    let compacted = self.shared.compact();
+                    if let Err(error) = &compacted {
+                        self.shared.report_invalid(error);
+                    }
                     // Nobody may be waiting any more.
-                    let _ = done.send(self.shared.compact());
+                    let _ = done.send(compacted);
                     retry = false;
                 }
                 Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
                     let done = self.tidy();
                     if let Err(error) = &done {
+                        self.shared.report_invalid(error);
                         tracing::warn!(%error, "a chore of the keeper failed and will be tried again");
                     }
                     retry = !matches!(done, Ok(true));
@@ -132,6 +139,13 @@ impl<M: Model> Shared<M> {
         self.pending.checkpointed(watermark);
         self.log.remove_up_to(watermark)?;
         Ok(true)
+    }
+
+    /// Has the worker open DuckDB again, if this error says that its instance is lost.
+    pub(super) fn report_invalid(&self, error: &Error) {
+        if is_invalidated(error) {
+            self.send(Command::Reopen);
+        }
     }
 
     fn has_superfluous_segments(&self) -> bool {

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use super::database::{Handle, set_logs_aside};
 use super::keeper::{self, Keeper};
 use super::pending::Pending;
+use super::shared::{Engine, Figures, Shared, Threads};
 use super::worker::{self, Worker};
-use super::{Engine, Figures, Shared, Threads};
 use crate::cache::Cache;
 use crate::codec;
 use crate::config::Options;
@@ -25,7 +25,7 @@ use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::{Log, Recovered, Recovery, SegmentId};
+use crate::wal::{Log, LogOptions, Recovered, Recovery, SegmentId};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -66,7 +66,7 @@ impl<M: Model> Engine<M> {
         if set_logs_aside(fs.as_ref(), &location.database)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
-        let database = open_database(location, &table, &identity)?;
+        let database = open_database(fs.as_ref(), location, &table, &identity)?;
         let state = database.state()?;
         if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {
             let message = format!(
@@ -95,6 +95,10 @@ impl<M: Model> Engine<M> {
     ) -> Result<Self> {
         let cache = Cache::new();
         database.load(&mut |row| {
+            if row.removed {
+                let message = format!("{} was written by a later version", location.database.display());
+                return Err(Error::config(message));
+            }
             cache.insert_newer(Arc::new(loaded::<M>(&row)));
             Ok(())
         })?;
@@ -108,7 +112,7 @@ impl<M: Model> Engine<M> {
             Arc::clone(&options.clock),
             &location.dir,
             &identity.id,
-            options.log(),
+            LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
             start,
         );
         let shared = Arc::new(Shared {
@@ -117,12 +121,7 @@ impl<M: Model> Engine<M> {
             log,
             cache,
             pending,
-            database: Handle::new(
-                Arc::clone(&options.fs),
-                location.database.clone(),
-                Table::of::<M>(),
-                database,
-            ),
+            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), Table::of::<M>(), database),
             options,
             worker,
             keeper,
@@ -182,7 +181,8 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
         Ok(path) => path,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let name = database.file_name().ok_or_else(|| Error::config(format!("{} names no file", database.display())))?;
+            let name =
+                database.file_name().ok_or_else(|| Error::config(format!("{} names no file", database.display())))?;
             folder.canonicalize().map_err(unresolved)?.join(name)
         }
         Err(error) => return Err(unresolved(error)),
@@ -194,15 +194,14 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
 fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
     let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
     if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
-        let message = format!(
-            "{} holds a log ({name}) but no store.json that says whose it is",
-            location.dir.display()
-        );
+        let message =
+            format!("{} holds a log ({name}) but no store.json that says whose it is", location.dir.display());
         return Err(Error::config(message));
     }
-    let exists = fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    let exists =
+        fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
     let identity = if exists {
-        adopt(location, table)?
+        adopt(fs, location, table)?
     } else {
         let identity = Identity::of(new_id());
         Database::create(fs, &location.database, table, &identity.id)?;
@@ -215,8 +214,8 @@ fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
 }
 
 /// A crash may come between the first checkpoint of a new database and its `store.json`.
-fn adopt(location: &Location, table: &Table) -> Result<Identity> {
-    let database = Database::open(&location.database, table)?;
+fn adopt(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
+    let database = Database::open(fs, &location.database, table)?;
     let state = database.state()?;
     if state.watermark > 0 || state.base_rows > 0 || state.delta_rows > 0 {
         let message = format!(
@@ -230,8 +229,9 @@ fn adopt(location: &Location, table: &Table) -> Result<Identity> {
     Ok(Identity::of(state.store_id))
 }
 
-fn open_database(location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
-    if location.database.try_exists().is_ok_and(|exists| !exists) {
+fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
+    let exists = fs.exists(&location.database);
+    if !exists.map_err(|error| Error::io("cannot look for", &location.database, error))? {
         let message = format!(
             "{} is missing, and {} says that the store {} had one there",
             location.database.display(),
@@ -240,7 +240,7 @@ fn open_database(location: &Location, table: &Table, identity: &Identity) -> Res
         );
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    Database::open(&location.database, table)
+    Database::open(fs, &location.database, table)
 }
 
 fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {

@@ -51,17 +51,19 @@ impl<M: Model> Pending<M> {
         }
     }
 
-    /// Waits while more than `most` bytes are unflushed. `wake` is called once, if there is anything to wait for.
-    pub(super) fn wait_for_room(&self, most: u64, timeout: Duration, wake: impl FnOnce()) -> Result<()> {
-        if self.unflushed_bytes.load(Ordering::Relaxed) <= most {
-            return Ok(());
-        }
-        wake();
+    /// Whether more than `most` bytes are unflushed.
+    pub(super) fn is_over(&self, most: u64) -> bool {
+        self.unflushed_bytes.load(Ordering::Relaxed) > most
+    }
+
+    /// Waits while more than `most` bytes are unflushed.
+    pub(super) fn wait_for_room(&self, most: u64, timeout: Duration) -> Result<()> {
         let mut queue = self.queue.lock();
-        let over = |_: &mut Queue<M>| self.unflushed_bytes.load(Ordering::Relaxed) > most;
-        if self.fewer.wait_while_for(&mut queue, over, timeout).timed_out() && over(&mut queue) {
+        let waited = self.fewer.wait_while_for(&mut queue, |_| self.is_over(most), timeout);
+        if waited.timed_out() && self.is_over(most) {
             let bytes = self.unflushed_bytes.load(Ordering::Relaxed);
-            let message = format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
+            let message =
+                format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
             return Err(Error::new(ErrorKind::Busy, message));
         }
         Ok(())
@@ -130,9 +132,8 @@ impl<M: Model> Pending<M> {
         let mut queue = self.queue.lock();
         let before = queue.flushed;
         let after = queue.records.partition_point(|record| record.seq <= seq);
-        let between = |from: usize, to: usize| -> u64 {
-            queue.records.range(from..to).map(|record| size(record)).sum()
-        };
+        let between =
+            |from: usize, to: usize| -> u64 { queue.records.range(from..to).map(|record| size(record)).sum() };
         if after >= before {
             self.unflushed_bytes.fetch_sub(between(before, after), Ordering::Relaxed);
         } else {
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn too_much_waiting_is_busy_until_it_is_flushed() {
         let pending = Pending::new(VecDeque::from([record(1)]));
-        let wait = |most| pending.wait_for_room(most, Duration::from_millis(1), || ());
+        let wait = |most| pending.wait_for_room(most, Duration::from_millis(1));
         wait(10_000).unwrap();
         assert_eq!(wait(10).unwrap_err().kind(), ErrorKind::Busy);
         pending.flushed(1);

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, Shared, Stats};
-use crate::duck::Rows;
-use crate::error::Result;
+use hashbrown::HashMap;
+
+use super::Stats;
+use super::shared::{Engine, Shared};
+use crate::duck::{Database, Rows};
+use crate::error::{ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
 use crate::wal::RecoveryReport;
@@ -46,11 +49,12 @@ impl<M: Model> Engine<M> {
 
     /// Flushes what was written before this call, then runs one SELECT over the model's table.
     ///
+    /// After a failed write or sync it shows everything but the records in doubt.
+    ///
     /// # Errors
     /// [`Input`](crate::ErrorKind::Input) for anything but one SELECT; [`Database`](crate::ErrorKind::Database).
     pub fn query(&self, sql: &str) -> Result<Rows> {
-        self.flush_to(self.shared.log.last_seq())?;
-        self.shared.database.get()?.query(sql)
+        self.on_database(|database| database.query(sql))
     }
 
     /// As [`Engine::query`], as Arrow record batches.
@@ -58,8 +62,20 @@ impl<M: Model> Engine<M> {
     /// # Errors
     /// As [`Engine::query`].
     pub fn query_arrow(&self, sql: &str) -> Result<Vec<arrow::array::RecordBatch>> {
-        self.flush_to(self.shared.log.last_seq())?;
-        self.shared.database.get()?.query_arrow(sql)
+        self.on_database(|database| database.query_arrow(sql))
+    }
+
+    fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        match self.flush_to(self.shared.log.last_seq()) {
+            // Reads go on: what is in doubt is not in DuckDB, all else is.
+            Err(error) if error.kind() == ErrorKind::Poisoned => {}
+            flushed => flushed?,
+        }
+        let done = read(&*self.shared.database.get()?);
+        if let Err(error) = &done {
+            self.shared.report_invalid(error);
+        }
+        done
     }
 
     /// Flushes, then compares memory with DuckDB, record by record. Records written meanwhile are left out.
@@ -71,9 +87,8 @@ impl<M: Model> Engine<M> {
         self.flush_to(until)?;
         let database = self.shared.database.get()?;
         let mut found = Verification { duplicates: database.count_duplicates()?, ..Verification::default() };
-        let present = hashbrown::HashMap::<_, _>::from_iter(newest_rows::<M>(&database)?);
-        found.rows = present.len() as u64;
-        let mut unseen = present;
+        let mut unseen = newest_rows(&database)?;
+        found.rows = unseen.len() as u64;
         self.shared.cache.for_each(|record| {
             let id = (record.key().into(), fields_of(record));
             let row = unseen.remove(&id);
@@ -150,14 +165,15 @@ fn fields_of<M: Model>(record: &Record<M>) -> Vec<Option<String>> {
     (0..M::PART_FIELDS.len()).map(|at| M::part_text(&record.part, at).map(str::to_owned)).collect()
 }
 
-fn newest_rows<M: Model>(database: &crate::duck::Database) -> Result<Vec<(Id, (u32, Box<str>))>> {
-    let mut rows = hashbrown::HashMap::new();
+/// The version and data of each id, from both tables.
+fn newest_rows(database: &Database) -> Result<HashMap<Id, (u32, Box<str>)>> {
+    let mut rows = HashMap::new();
     database.load(&mut |row| {
         let fields = row.part.iter().map(|field| field.map(str::to_owned)).collect();
         rows.insert((row.key.into(), fields), (row.version, row.data.into()));
         Ok(())
     })?;
-    Ok(rows.into_iter().collect())
+    Ok(rows)
 }
 
 fn note(keys: &mut Vec<String>, key: &str) {

@@ -9,8 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keeper;
 use super::open::Task;
-use super::{Shared, keeper};
+use super::shared::Shared;
 use crate::duck::{Appender, is_invalidated};
 use crate::error::{Error, Result};
 use crate::fs::replace_unsynced;
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Recovered,
     /// Flush everything up to this `seq` and say how it went.
     Flush(u64, flume::Sender<Result<()>>),
+    /// DuckDB's instance may have become invalid: look, open it again, and flush what it lost.
+    Reopen,
     /// End.
     Stop,
 }
@@ -72,6 +75,13 @@ impl<M: Model> Worker<M> {
                     let _ = done.send(self.flush(seq));
                 }
                 Ok(Command::Recovered) => self.flush_in_background(),
+                Ok(Command::Reopen) => {
+                    if self.shared.database.get().and_then(|database| database.state()).is_err() {
+                        let reopened = self.reopen();
+                        self.log_failure("open DuckDB again", reopened);
+                    }
+                    self.flush_in_background();
+                }
                 Ok(Command::Wake) | Err(flume::RecvTimeoutError::Timeout) => self.mind(),
             }
         }
@@ -168,10 +178,10 @@ impl<M: Model> Worker<M> {
             let Some(last) = batch.last() else { return Ok(flushed) };
             let (watermark, at) = (last.seq, last.at);
             if let Err(error) = self.append(&batch, watermark, at) {
-                self.appender = None;
                 if is_invalidated(&error) || self.shared.database.get().is_err() {
                     self.reopen()?;
                 }
+                self.appender = None;
                 return Err(error);
             }
             flushed += batch.len();
@@ -191,6 +201,8 @@ impl<M: Model> Worker<M> {
     }
 
     fn reopen(&mut self) -> Result<()> {
+        // Its connection would keep the lost instance alive.
+        self.appender = None;
         let watermark = self.shared.database.reopen()?;
         self.shared.pending.rewind(watermark);
         self.shared.figures.lock().watermark = watermark;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keeper;
+use super::shared::{Engine, Shared};
 use super::worker::Command;
-use super::{Engine, Shared, keeper};
 use crate::codec::Entry;
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,11 +31,18 @@ impl<M: Model> Engine<M> {
         let body = entry.body();
         let most = shared.options.rules.max_bytes;
         if body.line_bytes_at_most() > most.saturating_mul(2).saturating_add(4096) {
-            let message = format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
+            let message =
+                format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
             return Err(Error::input(message));
         }
         let limit = shared.options.max_unflushed_bytes;
-        shared.pending.wait_for_room(limit, shared.options.busy_timeout, || shared.send(Command::Wake))?;
+        if shared.pending.is_over(limit) {
+            if let Some(refusal) = shared.log.refusal() {
+                return Err(refusal);
+            }
+            shared.send(Command::Wake);
+            shared.pending.wait_for_room(limit, shared.options.busy_timeout)?;
+        }
 
         let key = Key::from(entry.key);
         let data = entry.data.into_boxed_str();
@@ -81,13 +89,13 @@ impl<M: Model> Engine<M> {
         self.flush()?;
         let (done, answer) = flume::bounded(1);
         self.shared.charge(keeper::Chore::Compact(done));
-        answer.recv().map_err(|_| self.shared.stopped())?
+        self.shared.answer(&answer, || self.shared.keeper.is_disconnected())
     }
 
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
         let (done, answer) = flume::bounded(1);
         self.shared.send(Command::Flush(seq, done));
-        answer.recv().map_err(|_| self.shared.stopped())?
+        self.shared.answer(&answer, || self.shared.worker.is_disconnected())
     }
 }
 
@@ -114,8 +122,21 @@ impl<M: Model> Shared<M> {
         }
     }
 
+    /// Waits for what one of the engine's threads answers, or until it is gone: a thread that panicked leaves commands
+    /// unanswered in its channel, and says why only at its very end.
+    fn answer(&self, answer: &flume::Receiver<Result<()>>, is_gone: impl Fn() -> bool) -> Result<()> {
+        loop {
+            match answer.recv_timeout(Duration::from_millis(100)) {
+                Ok(done) => return done,
+                Err(_) if is_gone() => return Err(self.stopped()),
+                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
     /// The engine's threads are gone only when the engine is closed, or when one of them panicked.
-    pub(super) fn stopped(&self) -> Error {
+    fn stopped(&self) -> Error {
         self.log.refusal().unwrap_or_else(|| Error::new(ErrorKind::Closed, "the store was closed"))
     }
 

@@ -1,3 +1,5 @@
+//! Which texts are timestamps, and how they are written.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
@@ -82,6 +84,7 @@ fn leaves_everything_else_a_string() {
         "2025-01-15T10:60",
         "2025-01-15T10:30:60",
         "0000-01-01",
+        "0000-12-31T23:30-01:00",
         "2025-00-15",
         "2025-13-15",
         "2025-01-00",
@@ -143,6 +146,16 @@ fn names_the_text_it_refuses() {
 fn is_its_text_in_serde() {
     let at: Timestamp = serde_json::from_str("\"2025-01-15 10:30+01\"").unwrap();
     assert_eq!(serde_json::to_string(&at).unwrap(), "\"2025-01-15T10:30:00+01:00\"");
+}
+
+#[test]
+fn every_day_of_the_calendar_has_its_own_date() {
+    let day = MICROS_PER_SECOND * SECONDS_PER_DAY;
+    for days in MIN_MICROS / day..=MAX_MICROS / day {
+        let (year, month, day) = civil_from_days(days);
+        assert!((1..=i64::from(days_in_month(year, i32::try_from(month).unwrap()))).contains(&day), "{days}");
+        assert_eq!(days_from_civil(year, month, day), days);
+    }
 }
 
 fn any_moment() -> impl Strategy<Value = OffsetDateTime> {

@@ -122,7 +122,8 @@ impl<'a> Line<'a> {
         }
         let text = std::str::from_utf8(bytes).ok()?;
         // A quote inside a JSON string is escaped, so the last unescaped `,"at":"` starts the tail.
-        let window_start = (bytes.len().saturating_sub(TAIL_MAX_BYTES)..bytes.len()).find(|at| text.is_char_boundary(*at))?;
+        let window_start =
+            (bytes.len().saturating_sub(TAIL_MAX_BYTES)..bytes.len()).find(|at| text.is_char_boundary(*at))?;
         let body_bytes = window_start + text.get(window_start..)?.rfind(",\"at\":\"")?;
         let mut tail = Fields(text.get(body_bytes..text.len() - CRC_BYTES)?);
         let at = Timestamp::parse(tail.text("at")?)?.unix_micros();
@@ -258,5 +259,13 @@ mod tests {
         let bytes = encode("{\"key\":\"k\"", &tail);
         assert!(bytes.len() - 10 < TAIL_MAX_BYTES, "{}", bytes.len());
         assert_eq!(Line::parse(&bytes).unwrap().seq, u64::MAX);
+    }
+
+    #[test]
+    fn the_lines_in_the_description_of_the_format_are_lines() {
+        let text = include_str!("../../../../docs/format.md");
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("{\"key\"")).collect();
+        let seqs: Vec<_> = lines.iter().map(|line| Line::parse(line.as_bytes()).map(|line| line.seq)).collect();
+        assert_eq!(seqs, [Some(1), Some(2), Some(3)]);
     }
 }

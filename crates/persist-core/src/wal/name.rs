@@ -8,7 +8,8 @@ use std::fmt;
 const PREFIX: &str = "wal_";
 const SUFFIX: &str = ".jsonl";
 
-/// The number of a segment; numbers rise and are never used again within a folder.
+/// The number of a segment. Numbers go on past all that are in the folder, and past what is kept of one; an empty folder
+/// starts again at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u64);
 

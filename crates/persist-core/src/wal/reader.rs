@@ -98,7 +98,7 @@ impl Scan {
         }
         // At the end of the data, and in one piece. A whole line that is wrong was not torn.
         let text = self.bytes.get(from..end).unwrap_or_default();
-        let is_whole = text.starts_with(b"{") && text.ends_with(b"\"}") && end % SECTOR_BYTES != 0;
+        let is_whole = text.starts_with(b"{") && text.ends_with(b"\"}") && !end.is_multiple_of(SECTOR_BYTES);
         !is_whole
     }
 

@@ -87,7 +87,8 @@ impl<'a> Recovery<'a> {
     pub fn run(&self) -> Result<Recovered> {
         let start = self.clock.monotonic();
         let (scans, next_segment) = self.scan()?;
-        let mut found = Recovered { scans, chain: Vec::new(), start: LogStart::default(), report: RecoveryReport::default() };
+        let mut found =
+            Recovered { scans, chain: Vec::new(), start: LogStart::default(), report: RecoveryReport::default() };
         found.report.watermark = self.watermark;
         found.report.segments = found.scans.len();
         found.report.bytes = found.scans.iter().map(|scan| scan.bytes.len() as u64).sum();
@@ -109,7 +110,10 @@ impl<'a> Recovery<'a> {
                 let Some(ancestor) = self.lineage.iter().find(|ancestor| ancestor.store == *store) else {
                     return Err(Error::new(
                         ErrorKind::Corrupt,
-                        format!("{} belongs to another store ({store}): move it away and open again", scan.path.display()),
+                        format!(
+                            "{} belongs to another store ({store}): move it away and open again",
+                            scan.path.display()
+                        ),
                     ));
                 };
                 let bound = ancestor.last_seq.unwrap_or(u64::MAX);
@@ -175,7 +179,8 @@ impl<'a> Recovery<'a> {
         if next == all.len() {
             // No line is missing between two others; what follows the last one may still be torn or damaged.
             let end = found.break_after(before, verdict.last);
-            if found.scans.get(end.segment).is_some_and(|scan| scan.end > end.offset) && !found.is_torn(&end, verdict.last, &[])
+            if found.scans.get(end.segment).is_some_and(|scan| scan.end > end.offset)
+                && !found.is_torn(&end, verdict.last, &[])
             {
                 self.damaged(found, &end, "its checksum is wrong")?;
                 verdict.damaged = true;
@@ -383,9 +388,8 @@ impl Recovered {
         let proven = beyond.iter().filter_map(|at| self.place(*at)?.synced).max();
         let later = self.scans.get(gap.segment + 1..).unwrap_or_default();
         // A segment takes its first byte only when the one before is synced to its last.
-        let later_holds = later.iter().any(|scan| {
-            !scan.unreadable.is_empty() || scan.lines.iter().any(|place| place.seq > last)
-        });
+        let later_holds =
+            later.iter().any(|scan| !scan.unreadable.is_empty() || scan.lines.iter().any(|place| place.seq > last));
         proven.is_none_or(|proven| proven <= last)
             && !later_holds
             && self.scans.get(gap.segment).is_some_and(|scan| scan.looks_torn(gap.offset))
@@ -410,8 +414,7 @@ impl Recovered {
             let mut checksum = Hasher::new();
             checksum.update(body.as_bytes());
             bytes.extend_from_slice(body.as_bytes());
-            let tail =
-                Tail { synced: first.then_some(keep), segment: first.then_some((store, id)), ..tail };
+            let tail = Tail { synced: first.then_some(keep), segment: first.then_some((store, id)), ..tail };
             line::finish(&mut bytes, checksum, &tail);
         };
         for (index, at) in self.chain.iter().enumerate() {

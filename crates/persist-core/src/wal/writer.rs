@@ -410,7 +410,8 @@ impl Log {
         shared.next_segment = id.next();
         let path = self.dir.join(id.to_string());
         let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step = LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let step =
+            LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
         let started = MutexGuard::unlocked(shared, || {
             let file =
                 self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;

@@ -1,3 +1,5 @@
+//! What strings, numbers and names come out as.
+
 use std::collections::BTreeSet;
 
 use super::*;

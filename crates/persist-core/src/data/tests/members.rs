@@ -1,3 +1,5 @@
+//! Taking normalized text apart again.
+
 use super::*;
 use crate::data::{is_name, members};
 

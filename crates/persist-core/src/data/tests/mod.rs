@@ -1,3 +1,5 @@
+//! What all tests of the data share.
+
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod lexical;

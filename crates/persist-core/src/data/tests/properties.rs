@@ -1,3 +1,5 @@
+//! Properties of whatever is thrown at the normalizer.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

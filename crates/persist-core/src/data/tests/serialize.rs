@@ -1,3 +1,5 @@
+//! Serializing: NaN and infinities are refused, all else is as serde_json has it.
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;

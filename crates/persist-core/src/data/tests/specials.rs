@@ -1,3 +1,5 @@
+//! Special fields: arguments, fields, defaults.
+
 use super::*;
 use crate::data::{Given, Kind, Resolved, Special};
 use crate::timestamp::Timestamp;

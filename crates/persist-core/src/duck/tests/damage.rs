@@ -22,7 +22,7 @@ fn filled() -> (TempDir, PathBuf, BTreeMap<Id, (String, u32)>) {
 
 /// Opens, reads all, merges and checkpoints.
 fn use_all(path: &Path) -> Result<BTreeMap<Id, (String, u32)>, Error> {
-    let database = Database::open(path, &Table::of::<Dated>())?;
+    let database = Database::open(&Disk, path, &Table::of::<Dated>())?;
     let mut found = BTreeMap::new();
     database.load(&mut |row| {
         found.insert((row.key.to_owned(), row.part[0].map(str::to_owned)), (row.data.to_owned(), row.version));

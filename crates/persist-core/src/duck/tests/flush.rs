@@ -1,7 +1,7 @@
 //! Appending, merging, loading: what goes in comes out.
 
 use super::*;
-use crate::duck::Merged;
+use crate::duck::compact::Merged;
 use crate::error::{Error, ErrorKind};
 
 #[test]

@@ -5,7 +5,6 @@
 mod damage;
 mod files;
 mod flush;
-mod measure;
 mod sql;
 mod together;
 
@@ -73,7 +72,7 @@ fn new_file() -> (TempDir, PathBuf) {
 }
 
 fn reopen(path: &std::path::Path) -> Database {
-    Database::open(path, &Table::of::<Dated>()).unwrap()
+    Database::open(&Disk, path, &Table::of::<Dated>()).unwrap()
 }
 
 fn new_database() -> (TempDir, Database, Appender) {

@@ -1,0 +1,60 @@
+//! The engine itself: what its callers and its own threads share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{database, keeper, pending, worker};
+use crate::cache::Cache;
+use crate::config::Options;
+use crate::lock::Lock;
+use crate::model::Model;
+use crate::wal::{Log, RecoveryReport};
+
+/// A store's engine. Shared among threads by reference; it is [`Send`] and [`Sync`].
+///
+/// Dropping it closes it and logs what went wrong; [`Engine::close`] returns that instead.
+#[derive(Debug)]
+pub struct Engine<M: Model> {
+    pub(super) shared: Arc<Shared<M>>,
+    pub(super) threads: Option<Threads>,
+    pub(super) report: RecoveryReport,
+    pub(super) locks: Vec<Lock>,
+}
+
+/// What the callers and the engine's own threads share.
+#[derive(Debug)]
+pub(super) struct Shared<M: Model> {
+    pub(super) dir: PathBuf,
+    pub(super) options: Options,
+    pub(super) store_id: String,
+    pub(super) log: Log,
+    pub(super) cache: Cache<M>,
+    pub(super) pending: pending::Pending<M>,
+    pub(super) database: database::Handle,
+    pub(super) worker: flume::Sender<worker::Command>,
+    pub(super) keeper: flume::Sender<keeper::Chore>,
+    pub(super) figures: Mutex<Figures>,
+    /// When the log is to be synced for writes that were acknowledged before, on the monotonic clock.
+    pub(super) sync_due: Mutex<Option<Duration>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Threads {
+    pub(super) worker: JoinHandle<()>,
+    pub(super) keeper: JoinHandle<()>,
+}
+
+/// What only the engine's threads change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Figures {
+    pub(super) watermark: u64,
+    pub(super) checkpointed: u64,
+    pub(super) base_rows: u64,
+    pub(super) delta_rows: u64,
+    pub(super) last_flush: Option<Duration>,
+    pub(super) last_flush_error: Option<String>,
+}

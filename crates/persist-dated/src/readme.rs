@@ -1,0 +1,2 @@
+//! The example of the README, compiled with the doctests.
+#![doc = include_str!("../../../README.md")]

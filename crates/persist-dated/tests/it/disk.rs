@@ -1,0 +1,152 @@
+//! A disk that is full or read-only: a small file system of the kernel's, which only root may mount. Elsewhere these
+//! tests say so and end; the log's own tests fill a simulated disk everywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use persist_dated::{DatedConfig, DatedStore, ErrorKind};
+use serde_json::json;
+
+use crate::quiet;
+
+const DATE: &str = "2025-01-15";
+
+/// A file system of 16 MiB in memory.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(dir.path()).output();
+        if !mounted.is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: mounting a file system needs root");
+            return None;
+        }
+        Some(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills the disk up to so many bytes.
+    fn fill_but(&self, left: usize) -> PathBuf {
+        let ballast = self.path().join("ballast");
+        let block = vec![1; 64 * 1024];
+        let mut bytes = Vec::new();
+        while fs::write(&ballast, &bytes).is_ok() {
+            bytes.extend_from_slice(&block);
+        }
+        bytes.truncate(fs::metadata(&ballast).unwrap().len() as usize - left);
+        fs::write(&ballast, &bytes).unwrap();
+        ballast
+    }
+
+    fn remount(&self, how: &str) {
+        let status = Command::new("mount").args(["-o", how]).arg(self.path()).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn config(disk: &SmallDisk) -> DatedConfig {
+    quiet(&disk.path().join("stores"))
+}
+
+#[test]
+fn a_full_disk_refuses_a_write_and_the_store_goes_on_when_there_is_space() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let store = DatedStore::open(DATE, config(&disk)).unwrap();
+    let text = "x".repeat(1000);
+    store.store("first", &json!({"text": text})).unwrap();
+    let ballast = disk.fill_but(0);
+    let mut written = 1;
+    let error = loop {
+        match store.store(&format!("k{written}"), &json!({"text": text})) {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 20_000, "the disk never filled");
+    };
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("wal_000001.jsonl"), "{error}");
+    assert!(store.get_key(&format!("k{written}")).is_empty(), "a refused write is visible");
+    assert_eq!(store.len(), written);
+    assert_eq!(store.store("again", &json!({"text": text})).unwrap_err().kind(), ErrorKind::Io);
+
+    fs::remove_file(ballast).unwrap();
+    let record = store.store("again", &json!({"text": text})).unwrap();
+    assert_eq!(record.seq(), Some(written as u64 + 1), "a refused write takes no seq");
+    assert!(store.verify().unwrap().is_ok());
+    store.close().unwrap();
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), written + 1);
+}
+
+#[test]
+fn a_flush_that_finds_no_space_loses_nothing_and_is_done_later() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let store = DatedStore::open(DATE, config(&disk)).unwrap();
+    let text = "x".repeat(400);
+    for n in 0..500 {
+        store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap();
+    }
+    let ballast = disk.fill_but(0);
+    let error = store.query("SELECT count(*) AS n FROM storage").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Database, "{error}");
+    let stats = store.stats();
+    assert_eq!((stats.pending_writes, stats.watermark), (500, 0));
+    assert!(stats.last_flush_error.is_some_and(|error| error.contains("data.duckdb")));
+    assert!(stats.refuses_writes.is_none(), "DuckDB's troubles are not the log's");
+    assert!(store.get_key_process("k499", None).is_some());
+
+    fs::remove_file(ballast).unwrap();
+    let start = Instant::now();
+    while let Err(error) = store.query("SELECT count(*) AS n FROM storage") {
+        assert!(start.elapsed() < Duration::from_secs(20), "{error}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(store.stats().last_flush_error.is_none());
+    let verified = store.verify().unwrap();
+    assert!(verified.is_ok() && verified.rows == 500, "{verified:?}");
+    store.close().unwrap();
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 500);
+}
+
+#[test]
+fn a_flush_that_failed_in_the_background_is_tried_again_without_being_asked() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let store = DatedStore::open(DATE, config(&disk).batch_size(100)).unwrap();
+    store.put("first").data(&json!({})).unwrap();
+    let ballast = disk.fill_but(0);
+    (0..100).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": "x".repeat(400)})).unwrap()));
+    let wait_for = |what: &str, done: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what} never came: {:?}", store.stats());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for("the failure", &|| store.stats().last_flush_error.is_some());
+    fs::remove_file(ballast).unwrap();
+    wait_for("the retry", &|| store.stats().watermark == 101);
+    assert!(store.verify().unwrap().is_ok());
+}
+
+#[test]
+fn a_read_only_disk_is_an_io_error_with_the_path() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    DatedStore::open(DATE, config(&disk)).unwrap().store("k", &json!({})).unwrap();
+    disk.remount("remount,ro");
+    let error = DatedStore::open(DATE, config(&disk)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains(disk.path().to_str().unwrap()), "{error}");
+    disk.remount("remount,rw");
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 1);
+}

@@ -1,0 +1,231 @@
+//! Property tests: whatever is done in whatever order, the store agrees with the naive one; whatever is accepted reads
+//! back equal from memory, after recovery and from DuckDB.
+
+use std::path::PathBuf;
+
+use persist_dated::{DatedConfig, DatedStore, Durability};
+use persist_test_utils::{Oracle, copy_as_crash_leaves_it};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use serde_json::{Map, Value, json};
+
+use crate::quiet;
+
+fn config(cases: u32) -> ProptestConfig {
+    let seeds = FileFailurePersistence::SourceParallel("proptest-regressions");
+    ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), max_shrink_iters: 200, ..Default::default() }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Store { key: u8, process: Option<u8>, relaxed: bool },
+    Sync,
+    Flush,
+    Compact,
+    Query,
+    Crash,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => (0..6_u8, proptest::option::of(0..3_u8), any::<bool>())
+            .prop_map(|(key, process, relaxed)| Step::Store { key, process, relaxed }),
+        1 => Just(Step::Sync),
+        3 => Just(Step::Flush),
+        2 => Just(Step::Compact),
+        1 => Just(Step::Query),
+        2 => Just(Step::Crash),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+struct Run {
+    /// Each crash goes on in a folder of its own.
+    folders: Vec<tempfile::TempDir>,
+    records_per_segment: u64,
+    batch_size: usize,
+    store: Option<DatedStore>,
+    oracle: Oracle,
+    writes: u64,
+}
+
+impl Run {
+    fn config(&self) -> DatedConfig {
+        let dir: PathBuf = self.folders.last().unwrap().path().to_owned();
+        quiet(&dir).max_wal_records(self.records_per_segment).batch_size(self.batch_size)
+    }
+
+    fn open(&mut self) {
+        self.store = Some(DatedStore::open("2025-01-15", self.config()).unwrap());
+    }
+
+    fn store(&self) -> &DatedStore {
+        self.store.as_ref().unwrap()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Store { key, process, relaxed } => {
+                self.writes += 1;
+                let (key, process) = (format!("k{key}"), process.map(|process| format!("p{process}")));
+                let durability = if relaxed { Durability::Os } else { Durability::Sync };
+                let mut put = self.store().put(&key).timestamp("2025-01-15").durability(durability);
+                if let Some(process) = &process {
+                    put = put.process(process);
+                }
+                let record = put.data(&json!({"n": self.writes})).unwrap();
+                let data = json!({
+                    "n": self.writes, "process_name": process, "timestamp": "2025-01-15T00:00:00+00:00"
+                });
+                let version = self.oracle.put(&key, &[process.as_deref()], data);
+                assert_eq!((record.version(), record.seq()), (version, Some(self.writes)));
+            }
+            Step::Sync => self.store().sync().unwrap(),
+            Step::Flush => self.store().flush().unwrap(),
+            Step::Compact => self.store().compact().unwrap(),
+            Step::Query => self.check_sql(),
+            Step::Crash => {
+                let next = tempfile::tempdir().unwrap();
+                copy_as_crash_leaves_it(self.folders.last().unwrap().path(), next.path());
+                self.store = None;
+                self.folders.push(next);
+                self.open();
+                self.check();
+            }
+            Step::Reopen => {
+                self.store.take().unwrap().close().unwrap();
+                self.open();
+                self.check();
+            }
+        }
+    }
+
+    fn check(&self) {
+        let store = self.store();
+        assert!(!store.recovery().is_damaged() && store.recovery().left_out.is_empty(), "{}", store.recovery());
+        assert_eq!(store.len(), self.oracle.len());
+        for ((key, fields), version, data) in self.oracle.rows() {
+            let record = store.get_key_process(key, fields[0].as_deref()).expect("a record is missing");
+            assert_eq!((record.version(), &record.to::<Value>().unwrap()), (version, data));
+        }
+    }
+
+    fn check_sql(&self) {
+        let sql = "SELECT key, process_name, version, data FROM storage ORDER BY key, process_name NULLS FIRST";
+        let rows = self.store().query(sql).unwrap();
+        let found: Vec<Value> = rows.iter().map(|row| Value::Array(row.to_vec())).collect();
+        let wanted: Vec<Value> =
+            self.oracle.rows().map(|((key, fields), version, data)| json!([key, fields[0], version, data])).collect();
+        let parsed = |mut row: Value| {
+            if let Some(text) = row[3].as_str() {
+                row[3] = serde_json::from_str(text).unwrap();
+            }
+            row
+        };
+        assert_eq!(found.into_iter().map(parsed).collect::<Vec<_>>(), wanted);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(48))]
+
+    #[test]
+    fn any_interleaving_agrees_with_the_naive_model(
+        steps in vec(step(), 1..60),
+        records_per_segment in 1..12_u64,
+        batch_size in prop_oneof![Just(3_usize), Just(1_000_000)],
+    ) {
+        let mut run = Run {
+            folders: vec![tempfile::tempdir().unwrap()],
+            records_per_segment,
+            batch_size,
+            store: None,
+            oracle: Oracle::new(),
+            writes: 0,
+        };
+        run.open();
+        steps.iter().for_each(|step| run.step(step));
+        run.check();
+        run.check_sql();
+        assert!(run.store().verify().unwrap().is_ok());
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-z]{0,8}",
+        Just("2025-01-15".to_owned()),
+        Just("\u{feff}\u{2028}\r\n\u{0}\"\\".to_owned()),
+        Just("'; DROP TABLE storage; --".to_owned()),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter("JSON has no such number", |n| n.is_finite()).prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            vec((text(), inner), 0..5).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(config(40))]
+
+    #[test]
+    fn what_is_accepted_reads_back_equal_from_everywhere(
+        records in vec((text(), proptest::option::of(text()), vec((text(), value()), 0..6)), 1..20),
+    ) {
+        let live = tempfile::tempdir().unwrap();
+        let dead = tempfile::tempdir().unwrap();
+        let store = DatedStore::open("2025-01-15", quiet(live.path())).unwrap();
+        let mut accepted = Vec::new();
+        for (key, process, members) in &records {
+            let data: Map<String, Value> = members.iter().cloned().collect();
+            let mut put = store.put(key).no_process();
+            if let Some(process) = process {
+                put = put.process(process);
+            }
+            // A special field may be of the wrong type by chance.
+            if let Ok(record) = put.data(&data) {
+                for (name, value) in &data {
+                    let is_special = ["process_name", "timestamp", "status", "status_int", "username"].contains(&&**name);
+                    let read: Value = record.to().unwrap();
+                    if !is_special && !value.to_string().contains("2025-01-15") {
+                        prop_assert_eq!(&read[name], value);
+                    }
+                }
+                accepted.retain(|(k, p, _): &(String, Option<String>, String)| (k, p) != (key, process));
+                accepted.push((key.clone(), process.clone(), record.json().to_owned()));
+            }
+        }
+        let check = |store: &DatedStore, place: &str| {
+            assert_eq!(store.len(), accepted.len(), "{place}");
+            for (key, process, json) in &accepted {
+                let record = store.get_key_process(key, process.as_deref());
+                assert_eq!(record.unwrap().json(), json, "{place}");
+            }
+        };
+        check(&store, "memory");
+        copy_as_crash_leaves_it(live.path(), dead.path());
+        let recovered = DatedStore::open("2025-01-15", quiet(dead.path())).unwrap();
+        check(&recovered, "recovered");
+        prop_assert!(recovered.verify().unwrap().is_ok());
+        store.close().unwrap();
+        let reopened = DatedStore::open("2025-01-15", quiet(live.path())).unwrap();
+        check(&reopened, "read back from DuckDB");
+        let valid = reopened.query("SELECT count(*) AS n FROM storage WHERE json_valid(data)").unwrap();
+        prop_assert_eq!(valid.get(0, "n"), Some(&json!(accepted.len())));
+    }
+}

@@ -1,0 +1,102 @@
+//! The real disk, but for one kind of operation that fails on demand: for whole stores, whose DuckDB needs real files.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use persist_core::fs::{Access, Disk, File, Fs};
+
+/// What happens instead of an operation, and on which files.
+type Trouble = dyn Fn(&str, &Path) -> io::Result<()> + Send + Sync;
+
+/// The real disk with a hook before every operation that changes something.
+#[derive(Clone)]
+pub struct FlakyDisk(Arc<Trouble>);
+
+impl FlakyDisk {
+    /// Calls `trouble` with the operation (`create`, `write`, `sync`, `rename`, `remove`, `sync_dir`, `set_len`) and the
+    /// path; an error it answers is the operation's, and the operation is not done.
+    pub fn new(trouble: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(trouble))
+    }
+}
+
+impl std::fmt::Debug for FlakyDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FlakyDisk")
+    }
+}
+
+impl Fs for FlakyDisk {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn File>> {
+        if access == Access::CreateNew {
+            (self.0)("create", path)?;
+        }
+        let file = Disk.open(path, access)?;
+        Ok(Box::new(FlakyFile { file, path: path.to_owned(), disk: self.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (self.0)("rename", to)?;
+        Disk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        (self.0)("remove", path)?;
+        Disk.remove_file(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        Disk.create_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        (self.0)("sync_dir", path)?;
+        Disk.sync_dir(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list(dir)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Disk.exists(path)
+    }
+}
+
+#[derive(Debug)]
+struct FlakyFile {
+    file: Box<dyn File>,
+    path: std::path::PathBuf,
+    disk: FlakyDisk,
+}
+
+impl File for FlakyFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
+        (self.disk.0)("write", &self.path)?;
+        self.file.write_at(offset, buf)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        (self.disk.0)("sync", &self.path)?;
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        (self.disk.0)("sync", &self.path)?;
+        self.file.sync_all()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        (self.disk.0)("set_len", &self.path)?;
+        self.file.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests over the whole workspace: its sources, its layering, its documents, whole stores under faults.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod documents;
+mod kill;
+mod layering;
+mod sources;
+mod tidy;

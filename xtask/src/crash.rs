@@ -1,0 +1,43 @@
+//! `cargo xtask crash`: stores killed, torn and replayed, for as long as one likes.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::duckdb::Duckdb;
+use crate::workspace::Workspace;
+
+/// Kill, tear and reopen stores, and check what they promise
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only this row of the table of promises
+    #[arg(long, value_name = "N")]
+    row: Option<u32>,
+    /// How many times to crash
+    #[arg(long, value_name = "N")]
+    cycles: Option<u64>,
+    /// Where to start the random choices, to see a failure again
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Compile DuckDB from its sources in place of linking a prebuilt library
+    #[arg(long)]
+    bundled: bool,
+    /// More arguments for the program
+    #[arg(last = true)]
+    args: Vec<OsString>,
+}
+
+/// Provides DuckDB, builds the crash program and runs it.
+pub(crate) fn run(args: Args) -> Result<bool> {
+    let workspace = Workspace::find()?;
+    let duckdb = Duckdb::provide(&workspace, args.bundled)?;
+    let mut all = Vec::new();
+    let given = [("--row", args.row.map(u64::from)), ("--cycles", args.cycles), ("--seed", args.seed)];
+    for (name, number) in given {
+        if let Some(number) = number {
+            all.extend([name.into(), number.to_string().into()]);
+        }
+    }
+    all.extend(args.args);
+    workspace.run_release(&duckdb, "persist-tests", Some("crash"), &all)
+}

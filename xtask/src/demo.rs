@@ -1,0 +1,45 @@
+//! `cargo xtask demo`: what a newcomer runs first.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::duckdb::Duckdb;
+use crate::workspace::Workspace;
+
+/// Build and run the demonstration on a week of departures from New York
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Keep the store in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// The departures, as CSV, gzipped or not [default: tests/data/flights-2013-01-week1.csv.gz]
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Compile DuckDB from its sources in place of linking a prebuilt library
+    #[arg(long)]
+    bundled: bool,
+    /// More arguments for the demonstration
+    #[arg(last = true)]
+    args: Vec<OsString>,
+}
+
+/// Provides DuckDB, builds the demonstration and runs it.
+pub(crate) fn run(args: Args) -> Result<bool> {
+    let workspace = Workspace::find()?;
+    let duckdb = Duckdb::provide(&workspace, args.bundled)?;
+    let csv = args.csv.unwrap_or_else(|| workspace.root.join("tests/data/flights-2013-01-week1.csv.gz"));
+    let mut all = vec!["--csv".into(), csv.into_os_string()];
+    if let Some(dir) = args.keep {
+        all.extend(["--keep".into(), dir.into_os_string()]);
+    }
+    if args.json {
+        all.push("--json".into());
+    }
+    all.extend(args.args);
+    workspace.run_release(&duckdb, "persist-demo", None, &all)
+}
