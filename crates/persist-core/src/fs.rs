@@ -198,11 +198,20 @@ pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// A crash leaves the old file or the new one, and at worst the one written aside, which the next call replaces.
 pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
+    prepare(fs, path, bytes)?;
+    put_in_place(fs, path)
+}
+
+/// The first half of [`replace`]: writes what is to become `path` aside, durably but for its name.
+pub fn prepare(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
     let aside = aside(path);
     let file = write_aside(fs, &aside, bytes)?;
-    file.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))?;
-    drop(file);
-    fs.rename(&aside, path).map_err(|error| Error::io("cannot rename into place", path, error))?;
+    file.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))
+}
+
+/// The second half of [`replace`]: gives what was prepared its name.
+pub fn put_in_place(fs: &dyn Fs, path: &Path) -> Result<()> {
+    fs.rename(&aside(path), path).map_err(|error| Error::io("cannot rename into place", path, error))?;
     sync_dir_of(fs, path)
 }
 
@@ -232,7 +241,8 @@ pub fn sync_dir_of(fs: &dyn Fs, path: &Path) -> Result<()> {
     fs.sync_dir(dir).map_err(|e| Error::io("cannot sync the folder", dir, e))
 }
 
-fn aside(path: &Path) -> PathBuf {
+/// Where [`prepare`] writes what is to become `path`.
+pub fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     PathBuf::from(name)

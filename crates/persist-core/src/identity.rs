@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, read, replace};
+use crate::fs::{Fs, aside, prepare, put_in_place, read, sync_dir_of};
 use crate::wal::Ancestor;
 
 const FORMAT: u32 = 1;
@@ -36,10 +36,7 @@ impl Identity {
     /// Reads the identity of the store in `dir`; `None` where there is none yet.
     pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
         let path = Self::path(dir);
-        if !fs.exists(&path).map_err(|error| Error::io("cannot look for", &path, error))? {
-            return Ok(None);
-        }
-        let bytes = read(fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
+        let Some(bytes) = read_if_there(fs, &path)? else { return Ok(None) };
         let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::Corrupt, format!("{} can't be read: {error}", path.display())).with_source(error)
         })?;
@@ -50,13 +47,33 @@ impl Identity {
         Ok(Some(identity))
     }
 
-    pub(crate) fn save(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
-        let path = Self::path(dir);
-        let text = serde_json::to_vec_pretty(self).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("cannot write {}: {error}", path.display())).with_source(error)
-        })?;
-        replace(fs, &path, &text)
+    /// Reads the identity of a store whose making was interrupted in `dir`.
+    pub(crate) fn load_prepared(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
+        let bytes = read_if_there(fs, &aside(&Self::path(dir)))?;
+        // A torn one was not synced, and so nothing was made under its id.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
+
+    /// Writes the identity aside, so that a database that is made now is known as this store's if a crash comes.
+    pub(crate) fn prepare(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
+        let path = Self::path(dir);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))?;
+        prepare(fs, &path, &text)?;
+        sync_dir_of(fs, &path)
+    }
+
+    /// Puts the prepared identity in place: from now on the folder is the store's.
+    pub(crate) fn put_in_place(fs: &dyn Fs, dir: &Path) -> Result<()> {
+        put_in_place(fs, &Self::path(dir))
+    }
+}
+
+fn read_if_there(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {
+    if !fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))? {
+        return Ok(None);
+    }
+    read(fs, path).map(Some).map_err(|error| Error::io("cannot read", path, error))
 }
 
 /// A new id: 128 random bits in hex digits.

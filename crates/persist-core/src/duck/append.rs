@@ -40,7 +40,7 @@ impl Appender {
     }
 
     /// Appends records, which come in the order of their `seq`, and says that all up to `watermark` are there: both or
-    /// neither. Of several records of one id only the last is written. `records` may be empty.
+    /// neither. Of several records of one id only the last is written. `records` may be empty. Answers how many rows were written.
     ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing was written, or, where the error
@@ -50,13 +50,13 @@ impl Appender {
         records: &[Arc<Record<M>>],
         watermark: u64,
         at_micros: i64,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let kept = newest_of_each_id(records);
         let done = self.connection.execute_batch("BEGIN TRANSACTION").and_then(|()| {
             self.fill(&kept, watermark, at_micros)?;
             self.connection.execute_batch("COMMIT")
         });
-        done.map_err(|error| {
+        done.map(|()| kept.len()).map_err(|error| {
             // After a failed COMMIT there is no transaction left to roll back.
             let _ = self.connection.execute_batch("ROLLBACK");
             failed("cannot flush to", &self.path, error)

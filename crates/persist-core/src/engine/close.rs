@@ -30,20 +30,22 @@ impl<M: Model> Engine<M> {
         self.shared.charge(keeper::Chore::Stop);
         let ended = [threads.worker.join(), threads.keeper.join()];
         let finished = logged.and(flushed).and_then(|()| self.finish());
+        // Whatever went wrong: no other may open the files while DuckDB still has them.
+        let gone = self.shared.database.take(PATIENCE).map(drop);
         self.locks.clear();
         if ended.iter().any(Result::is_err) {
             return Err(Error::new(ErrorKind::Poisoned, "a thread of the store panicked"));
         }
-        finished
+        finished.and(gone)
     }
 
     fn finish(&self) -> Result<()> {
         self.shared.compact()?;
         self.shared.publish_status();
-        match self.shared.database.take(PATIENCE)? {
-            Some(database) => database.close(),
-            None => Ok(()),
+        if let Some(database) = self.shared.database.take(PATIENCE)? {
+            database.close()?;
         }
+        self.shared.database.remove_logs_set_aside()
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::duck::{Database, Table, own_logs};
+use crate::duck::{Database, State, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Fs, sync_dir_of};
 
@@ -58,26 +58,35 @@ impl Handle {
         }
     }
 
-    /// Opens the instance again after it was lost. Answers the watermark of its last checkpoint.
-    pub(super) fn reopen(&self) -> Result<u64> {
+    /// Removes DuckDB's own logs that were set aside: the database is closed and whole without them.
+    pub(super) fn remove_logs_set_aside(&self) -> Result<()> {
+        for log in own_logs(&self.path).iter().map(|log| aside(log)) {
+            if self.fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
+                self.fs.remove_file(&log).map_err(|error| Error::io("cannot remove", &log, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the instance again after it was lost. Answers what its last checkpoint holds.
+    pub(super) fn reopen(&self) -> Result<State> {
         // Two instances of one process on one file lose tables silently, so the old one has to be gone.
         drop(self.take(Duration::from_secs(10))?);
         set_logs_aside(self.fs.as_ref(), &self.path)?;
         let database = Database::open(self.fs.as_ref(), &self.path, &self.table)?;
-        let watermark = database.state()?.watermark;
+        let state = database.state()?;
         *self.open.lock() = Some(Arc::new(database));
-        Ok(watermark)
+        Ok(state)
     }
 }
 
-/// Renames DuckDB's own logs, so that the database opens as its last checkpoint left it.
+/// Renames DuckDB's own logs, so that the database opens as its last checkpoint left it. They are kept for whoever
+/// wants to look, until the store is closed.
 pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path) -> Result<bool> {
     let mut any = false;
     for log in own_logs(database) {
         if fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
-            let mut aside = log.as_os_str().to_owned();
-            aside.push(".aside");
-            fs.rename(&log, Path::new(&aside)).map_err(|error| Error::io("cannot set aside", &log, error))?;
+            fs.rename(&log, &aside(&log)).map_err(|error| Error::io("cannot set aside", &log, error))?;
             any = true;
         }
     }
@@ -85,4 +94,10 @@ pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path) -> Result<bool> {
         sync_dir_of(fs, database)?;
     }
     Ok(any)
+}
+
+fn aside(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".aside");
+    PathBuf::from(name)
 }

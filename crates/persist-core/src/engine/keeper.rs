@@ -128,9 +128,10 @@ impl<M: Model> Shared<M> {
 
     /// Checkpoints, and removes the segments that it covers. Answers whether DuckDB granted it.
     fn checkpoint(&self) -> Result<bool> {
-        // Read before the checkpoint begins: what is committed from here on it may or may not hold.
-        let watermark = self.figures.lock().watermark;
+        // Of this very instance, and read before the checkpoint begins: what is committed from here on it may or may
+        // not hold, and an instance that was opened again in between holds less than its predecessor.
         let database = self.database.get()?;
+        let watermark = database.state()?.watermark;
         if !database.checkpoint()? {
             return Ok(false);
         }

@@ -204,29 +204,28 @@ fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
         adopt(fs, location, table)?
     } else {
         let identity = Identity::of(new_id());
+        identity.prepare(fs, &location.dir)?;
         Database::create(fs, &location.database, table, &identity.id)?;
         identity
     };
     sync_ancestors(fs, &location.dir)?;
     sync_ancestors(fs, &location.database)?;
-    identity.save(fs, &location.dir)?;
+    Identity::put_in_place(fs, &location.dir)?;
     Ok(identity)
 }
 
-/// A crash may come between the first checkpoint of a new database and its `store.json`.
+/// A crash may come after the database was made and before `store.json` was put in place. Any other database without
+/// one is another's.
 fn adopt(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
-    let database = Database::open(fs, &location.database, table)?;
-    let state = database.state()?;
-    if state.watermark > 0 || state.base_rows > 0 || state.delta_rows > 0 {
-        let message = format!(
-            "{} belongs to a store ({}) in another folder than {}",
-            location.database.display(),
-            state.store_id,
-            location.dir.display()
-        );
-        return Err(Error::config(message));
+    let state = Database::open(fs, &location.database, table)?.state()?;
+    match Identity::load_prepared(fs, &location.dir)? {
+        Some(identity) if identity.id == state.store_id => Ok(identity),
+        _ => {
+            let (database, dir) = (location.database.display(), location.dir.display());
+            let message = format!("{database} belongs to a store ({}) in another folder than {dir}", state.store_id);
+            Err(Error::config(message))
+        }
     }
-    Ok(Identity::of(state.store_id))
 }
 
 fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Identity) -> Result<Database> {

@@ -111,6 +111,7 @@ impl<M: Model> Worker<M> {
             self.next_rotation = now.saturating_add(self.shared.options.max_wal_age);
             if self.shared.log.refusal().is_none() {
                 self.log_failure("close a segment of the log", self.shared.log.rotate());
+                self.shared.charge(keeper::Chore::Tidy);
             }
         }
         let waiting = self.shared.pending.waiting();
@@ -177,22 +178,25 @@ impl<M: Model> Worker<M> {
             let batch = self.shared.pending.batch(durable, MAX_BATCH_RECORDS, MAX_BATCH_BYTES);
             let Some(last) = batch.last() else { return Ok(flushed) };
             let (watermark, at) = (last.seq, last.at);
-            if let Err(error) = self.append(&batch, watermark, at) {
-                if is_invalidated(&error) || self.shared.database.get().is_err() {
-                    self.reopen()?;
+            let rows = match self.append(&batch, watermark, at) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    if is_invalidated(&error) || self.shared.database.get().is_err() {
+                        self.reopen()?;
+                    }
+                    self.appender = None;
+                    return Err(error);
                 }
-                self.appender = None;
-                return Err(error);
-            }
+            };
             flushed += batch.len();
             self.shared.pending.flushed(watermark);
             let mut figures = self.shared.figures.lock();
             figures.watermark = watermark;
-            figures.delta_rows += batch.len() as u64;
+            figures.delta_rows += rows as u64;
         }
     }
 
-    fn append(&mut self, batch: &[Arc<crate::record::Record<M>>], watermark: u64, at: i64) -> Result<()> {
+    fn append(&mut self, batch: &[Arc<crate::record::Record<M>>], watermark: u64, at: i64) -> Result<usize> {
         let appender = match &mut self.appender {
             Some(appender) => appender,
             none => none.insert(self.shared.database.get()?.appender()?),
@@ -203,10 +207,14 @@ impl<M: Model> Worker<M> {
     fn reopen(&mut self) -> Result<()> {
         // Its connection would keep the lost instance alive.
         self.appender = None;
-        let watermark = self.shared.database.reopen()?;
-        self.shared.pending.rewind(watermark);
-        self.shared.figures.lock().watermark = watermark;
-        tracing::warn!(watermark, "DuckDB was opened again");
+        let state = self.shared.database.reopen()?;
+        self.shared.pending.rewind(state.watermark);
+        let mut figures = self.shared.figures.lock();
+        figures.watermark = state.watermark;
+        figures.base_rows = state.base_rows;
+        figures.delta_rows = state.delta_rows;
+        drop(figures);
+        tracing::warn!(state.watermark, "DuckDB was opened again");
         Ok(())
     }
 

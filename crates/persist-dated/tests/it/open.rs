@@ -51,12 +51,37 @@ fn a_second_opener_is_told_who_has_the_store() {
 fn a_database_belongs_to_one_store() {
     let dir = tempfile::tempdir().unwrap();
     let shared = quiet(dir.path()).db_path(dir.path().join("all.duckdb"));
-    let store = DatedStore::open(DATE, shared.clone()).unwrap();
-    store.store("k", &json!({})).unwrap();
-    store.close().unwrap();
-    let error = DatedStore::open("2025-01-16", shared.clone()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-    assert_eq!(DatedStore::open(DATE, shared).unwrap().len(), 1);
+    DatedStore::open(DATE, shared.clone()).unwrap().close().unwrap();
+    for records in 0..2 {
+        let error = DatedStore::open("2025-01-16", shared.clone()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "with {records} records: {error}");
+        let store = DatedStore::open(DATE, shared.clone()).unwrap();
+        assert_eq!(store.len(), records);
+        store.store("k", &json!({})).unwrap();
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_store_whose_making_was_interrupted_is_made_to_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).close().unwrap();
+    let folder = dir.path().join(DATE);
+    let id = |folder: &Path| fs::read_to_string(folder.join("store.json")).unwrap();
+    let before = id(&folder);
+    // Before the last rename of all.
+    fs::rename(folder.join("store.json"), folder.join("store.json.tmp")).unwrap();
+    open(dir.path()).store("k", &json!({})).unwrap();
+    assert_eq!(id(&folder), before);
+    // Before the database had its name.
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join(DATE);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("store.json.tmp"), "{ torn").unwrap();
+    fs::write(folder.join("data.duckdb.new"), "half").unwrap();
+    open(dir.path()).store("k", &json!({})).unwrap();
+    assert_eq!(open(dir.path()).len(), 1);
+    assert!(!folder.join("data.duckdb.new").exists() && !folder.join("store.json.tmp").exists());
 }
 
 #[test]

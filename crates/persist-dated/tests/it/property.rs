@@ -129,7 +129,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(config(48))]
+    #![proptest_config(config(24))]
 
     #[test]
     fn any_interleaving_agrees_with_the_naive_model(
@@ -181,7 +181,7 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(24))]
 
     #[test]
     fn what_is_accepted_reads_back_equal_from_everywhere(
