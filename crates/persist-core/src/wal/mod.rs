@@ -2,11 +2,14 @@
 //!
 //! It knows lines, not records: what a line's body says is its owner's business. `docs/format.md` describes the bytes.
 
+mod judge;
+mod leader;
 mod line;
 mod name;
 mod reader;
 mod recover;
 mod report;
+mod settle;
 mod writer;
 
 pub use line::Line;

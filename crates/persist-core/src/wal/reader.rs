@@ -1,6 +1,6 @@
 //! Reads the lines of one segment, and says where it could not.
 //!
-//! It judges nothing: what an unreadable stretch means depends on the other segments, see `recover.rs`.
+//! It judges nothing but how a stretch looks: what it means depends on the other segments, see `judge.rs`.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -17,13 +17,18 @@ pub(super) struct Scan {
     pub(super) id: SegmentId,
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
+    /// The good lines; their `seq`s rise.
     pub(super) lines: Vec<Place>,
-    /// Stretches that are neither lines of ours nor fill, in order.
+    /// Stretches that are neither lines of this segment nor fill, in order.
     pub(super) unreadable: Vec<Range<usize>>,
-    /// The end of the last byte that is not fill.
+    /// The end of the last line or unreadable stretch.
     pub(super) end: usize,
     /// The store that wrote it, as its first line says.
     pub(super) store: Option<String>,
+    /// The first line that is no newer than one before it: what the disk held there earlier.
+    pub(super) stale: Option<usize>,
+    /// From the first line on that counts no more under the id of the store that wrote it.
+    pub(super) void: Option<Range<usize>>,
 }
 
 /// Where a good line stands, and what recovery asks of it most.
@@ -35,38 +40,74 @@ pub(super) struct Place {
     pub(super) seq: u64,
     /// The first `seq` the line covers: its own, but for a line that bridges damage.
     pub(super) from: u64,
+    /// Whether the line bridges damage.
+    pub(super) is_bridge: bool,
     pub(super) synced: Option<u64>,
     pub(super) at: i64,
 }
 
 impl Scan {
     pub(super) fn new(id: SegmentId, path: PathBuf, bytes: Vec<u8>) -> Self {
-        let mut scan =
-            Self { id, path, bytes: Vec::new(), lines: Vec::new(), unreadable: Vec::new(), end: 0, store: None };
+        let mut scan = Self {
+            id,
+            path,
+            bytes: Vec::new(),
+            lines: Vec::new(),
+            unreadable: Vec::new(),
+            end: 0,
+            store: None,
+            stale: None,
+            void: None,
+        };
         let mut at = 0;
         while let Some(start) = not_fill(&bytes, at) {
-            let newline = bytes.get(start..).and_then(|rest| memchr::memchr(b'\n', rest));
-            let text_end = newline.map_or(bytes.len(), |length| start + length);
-            let end = (text_end + 1).min(bytes.len());
-            let text = bytes.get(start..text_end).unwrap_or_default();
-            if let Some(line) = Line::parse(text) {
-                if scan.store.is_none() {
-                    scan.store = line.store.map(str::to_owned);
-                }
-                let from = line.lost_from.unwrap_or(line.seq);
-                scan.lines.push(Place { start, end, seq: line.seq, from, synced: line.synced, at: line.at });
-                scan.end = end;
-            } else {
-                match scan.unreadable.last_mut() {
-                    Some(last) if last.end == start => last.end = end,
-                    _ => scan.unreadable.push(start..end),
-                }
-                scan.end = end;
-            }
+            // No byte of fill can be in a line: zeros that a power cut left end one as a newline does.
+            let length = bytes.get(start..).and_then(|rest| memchr::memchr3(b'\n', 0, 0xFF, rest));
+            let text_end = length.map_or(bytes.len(), |length| start + length);
+            let end = text_end + usize::from(bytes.get(text_end) == Some(&b'\n'));
+            scan.take(start..end, Line::parse(bytes.get(start..text_end).unwrap_or_default()));
             at = end;
         }
         scan.bytes = bytes;
         scan
+    }
+
+    fn take(&mut self, place: Range<usize>, line: Option<Line<'_>>) {
+        self.end = place.end;
+        let newest = self.lines.last().map_or(0, |last| last.seq);
+        let fresh = line.filter(|line| line.seq > newest);
+        if line.is_some() && fresh.is_none() {
+            self.stale = self.stale.or(Some(place.start));
+        }
+        let Some(line) = fresh else {
+            match self.unreadable.last_mut() {
+                Some(last) if last.end == place.start => last.end = place.end,
+                _ => self.unreadable.push(place),
+            }
+            return;
+        };
+        if self.store.is_none() {
+            self.store = line.store.map(str::to_owned);
+        }
+        self.lines.push(Place {
+            start: place.start,
+            end: place.end,
+            seq: line.seq,
+            from: line.lost_from.unwrap_or(line.seq).min(line.seq),
+            is_bridge: line.lost_from.is_some(),
+            synced: line.synced,
+            at: line.at,
+        });
+    }
+
+    /// Leaves out of account the lines after `seq`, and all that follows the first of them.
+    pub(super) fn void_after(&mut self, seq: u64) {
+        let Some(first) = self.lines.iter().find(|place| place.seq > seq).map(|place| place.start) else { return };
+        self.void = Some(first..self.end);
+        self.lines.retain(|place| place.start < first);
+        self.unreadable.retain(|stretch| stretch.start < first);
+        let line_end = self.lines.last().map_or(0, |place| place.end);
+        self.end = self.unreadable.last().map_or(0, |stretch| stretch.end).max(line_end);
     }
 
     pub(super) fn line(&self, place: &Place) -> Option<Line<'_>> {
@@ -79,44 +120,56 @@ impl Scan {
         1 + memchr::memchr_iter(b'\n', self.bytes.get(..offset).unwrap_or_default()).count()
     }
 
+    /// Where the last good line before `offset` ends.
+    pub(super) fn end_of_line_before(&self, offset: usize) -> usize {
+        self.lines.iter().rfind(|place| place.start < offset).map_or(0, |place| place.end)
+    }
+
+    /// The first byte from `offset` on that is not fill, or `offset` where there is none.
+    pub(super) fn skip_fill(&self, offset: usize) -> usize {
+        not_fill(&self.bytes, offset).unwrap_or(offset)
+    }
+
     /// Whether what follows `from`, up to the next good line, looks as a power cut leaves it: with sectors that were
     /// never written, or broken off.
     pub(super) fn looks_torn(&self, from: usize) -> bool {
         let next_line = self.lines.iter().map(|place| place.start).find(|start| *start >= from);
-        let until = next_line.unwrap_or(self.bytes.len());
-        let stretch = self.bytes.get(from..until).unwrap_or_default();
-        let Some(last) = stretch.iter().rposition(|byte| !is_fill(*byte)) else {
-            // Nothing but fill: a hole, if there is one at all.
-            return !stretch.is_empty();
-        };
-        let end = from + last + 1;
-        if self.misses_a_sector(from, next_line.unwrap_or(end)) {
-            return true;
-        }
-        if next_line.is_some() {
+        let until = next_line.unwrap_or(self.end);
+        if from >= until {
             return false;
         }
-        // At the end of the data, and in one piece. A whole line that is wrong was not torn.
-        let text = self.bytes.get(from..end).unwrap_or_default();
-        let is_whole = text.starts_with(b"{") && text.ends_with(b"\"}") && !end.is_multiple_of(SECTOR_BYTES);
-        !is_whole
+        let stretch = self.bytes.get(from..until).unwrap_or_default();
+        let piece = stretch.split(|byte| is_fill(*byte)).next().unwrap_or_default();
+        if is_whole(piece) && !(from + piece.len()).is_multiple_of(SECTOR_BYTES) {
+            // A tear takes a line's end, or sectors out of its middle. This one has both ends and no hole.
+            return false;
+        }
+        next_line.is_none() || self.stale.is_some_and(|at| at >= from) || self.misses_a_sector(from, until)
     }
 
-    /// Whether some sector holds nothing but fill in `from..until`, and so was lost from a group that covered it.
+    /// Whether some sector of `from..until` was not written to its end.
     fn misses_a_sector(&self, from: usize, until: usize) -> bool {
         let mut start = from;
-        while start < until {
-            let sector_end = (start + 1).next_multiple_of(SECTOR_BYTES);
-            let end = sector_end.min(until);
-            let whole = sector_end <= until || until == self.bytes.len();
-            // Where a good line follows, its own sector may begin with the end of the hole.
-            if self.bytes.get(start..end).is_some_and(|bytes| bytes.iter().all(|byte| is_fill(*byte))) && whole {
+        loop {
+            let end = (start + 1).next_multiple_of(SECTOR_BYTES);
+            // The last one, where it is not whole, is that of the good line that follows.
+            let Some(sector) = self.bytes.get(start..end).filter(|_| end <= until) else { return false };
+            let fill = sector.iter().rev().take_while(|byte| is_fill(**byte)).count();
+            let text = self.bytes.get(from..end - fill).unwrap_or_default();
+            // A sector may end with the newline of a line. Otherwise a write broke off there, or never came.
+            if fill > 1 || (fill == 1 && !text.ends_with(b"\"}")) {
                 return true;
             }
-            start = sector_end;
+            start = end;
         }
-        false
     }
+}
+
+/// Whether a text has the end of a line, whatever its checksum says.
+fn is_whole(text: &[u8]) -> bool {
+    text.strip_suffix(b"\"}")
+        .and_then(|text| text.split_last_chunk::<8>())
+        .is_some_and(|(text, _)| text.ends_with(b",\"crc\":\""))
 }
 
 fn is_fill(byte: u8) -> bool {

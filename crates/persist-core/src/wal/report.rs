@@ -65,7 +65,7 @@ pub struct LeftOut {
     pub bytes: u64,
     /// Why it was left out.
     pub cause: Cause,
-    /// Where its bytes are kept; `None` where they stay in the segment, which a flush has made superfluous.
+    /// Where its bytes are kept; `None` where they are superfluous, and go with the segment when their time comes.
     pub kept_as: Option<PathBuf>,
 }
 
@@ -78,7 +78,8 @@ pub enum Cause {
     Torn,
     /// It was whole once.
     Damaged,
-    /// It can't be read, and nothing in it was needed: a flush had its records already, or they stand elsewhere too.
+    /// Nothing in it was needed: a flush had its records already, they stand elsewhere too, or they were written under
+    /// an ancestor's id after this store went its own way.
     Superfluous,
 }
 

@@ -1,4 +1,4 @@
-//! The writing end of the log: group commit, segments laid out ahead, rotation, poison.
+//! The writing end of the log: group commit, rotation, poison. What the leader does with files is in `leader.rs`.
 //!
 //! What it keeps true:
 //! - One thread at a time, the *leader*, touches the files. It is whoever needs something written and finds no leader;
@@ -21,14 +21,7 @@ use super::line::{self, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, Fs, sync_dir_of, write_all_at};
-
-/// The first step in which a segment is laid out; each further one is as long as the segment is by then.
-const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
-/// What is laid out where a whole step does not fit the disk any more.
-const LAYOUT_LEAST_BYTES: u64 = 4096;
-/// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
-static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
+use crate::fs::{File, Fs};
 
 /// When the log goes on to a new segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +71,8 @@ pub struct Segment {
 /// The body of a line: a JSON object without its closing brace, and its checksum, which is computed before any lock.
 #[derive(Debug, Clone)]
 pub struct Body {
-    text: Vec<u8>,
-    checksum: Hasher,
+    pub(super) text: Vec<u8>,
+    pub(super) checksum: Hasher,
 }
 
 impl Body {
@@ -156,53 +149,55 @@ pub struct LogStats {
 /// ```
 #[derive(Debug)]
 pub struct Log {
-    fs: Arc<dyn Fs>,
-    clock: Arc<dyn Clock>,
-    dir: PathBuf,
-    store: String,
-    options: LogOptions,
-    shared: Mutex<Shared>,
-    changed: Condvar,
+    pub(super) fs: Arc<dyn Fs>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) dir: PathBuf,
+    pub(super) store: String,
+    pub(super) options: LogOptions,
+    pub(super) shared: Mutex<Shared>,
+    pub(super) changed: Condvar,
 }
 
 #[derive(Debug)]
-struct Shared {
-    next_seq: u64,
-    last_at: i64,
-    next_segment: SegmentId,
-    active: Option<Active>,
-    closed: Vec<Segment>,
-    group: Group,
-    spare: Vec<u8>,
-    leading: bool,
-    written: u64,
-    durable: u64,
-    refusal: Option<(ErrorKind, String)>,
-    lines: u64,
-    groups: u64,
-    syncs: u64,
+pub(super) struct Shared {
+    pub(super) next_seq: u64,
+    pub(super) last_at: i64,
+    pub(super) next_segment: SegmentId,
+    pub(super) active: Option<Active>,
+    pub(super) closed: Vec<Segment>,
+    pub(super) group: Group,
+    pub(super) spare: Vec<u8>,
+    pub(super) leading: bool,
+    pub(super) written: u64,
+    pub(super) durable: u64,
+    pub(super) refusal: Option<(ErrorKind, String)>,
+    pub(super) lines: u64,
+    pub(super) groups: u64,
+    pub(super) syncs: u64,
 }
 
 /// The segment that takes lines.
 #[derive(Debug)]
-struct Active {
-    id: SegmentId,
-    path: PathBuf,
-    file: Arc<dyn File>,
+pub(super) struct Active {
+    pub(super) id: SegmentId,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn File>,
     /// Where the next group goes.
-    position: u64,
-    laid_out: u64,
+    pub(super) position: u64,
+    pub(super) laid_out: u64,
     /// Lines in it, those of the waiting group included.
-    lines: u64,
+    pub(super) lines: u64,
+    /// It takes no more lines: whatever came now would miss the last group.
+    pub(super) closing: bool,
 }
 
 /// The lines that wait to be written together.
 #[derive(Debug, Default)]
-struct Group {
+pub(super) struct Group {
     /// The first line, whose tail is completed when the group is written: only then is it known what is durable.
-    head: Option<(Body, Option<u32>, Stamp)>,
-    rest: Vec<u8>,
-    bytes_at_most: u64,
+    pub(super) head: Option<(Body, Option<u32>, Stamp)>,
+    pub(super) rest: Vec<u8>,
+    pub(super) bytes_at_most: u64,
 }
 
 impl Log {
@@ -257,12 +252,14 @@ impl Log {
         }
     }
 
-    /// Waits until the line `seq`, and with it all before it, has come so far, and does what is needed for that.
+    /// Waits until the line `seq`, and with it all before it, has come so far, and does what is needed for that. A `seq`
+    /// that no line has yet stands for the newest.
     ///
     /// # Errors
     /// [`Poisoned`](ErrorKind::Poisoned) where it could not: the line is in doubt until the log is recovered.
     pub fn wait(&self, seq: u64, reach: Reach) -> Result<()> {
         let mut shared = self.shared.lock();
+        let seq = seq.min(shared.next_seq.saturating_sub(1));
         loop {
             let reached = match reach {
                 Reach::Written => shared.written,
@@ -287,8 +284,7 @@ impl Log {
     /// # Errors
     /// As [`Log::wait`].
     pub fn sync(&self) -> Result<()> {
-        let last = self.shared.lock().next_seq.saturating_sub(1);
-        self.wait(last, Reach::Durable)
+        self.wait(self.last_seq(), Reach::Durable)
     }
 
     /// Closes the present segment, if it has any line; the next line starts another.
@@ -314,7 +310,9 @@ impl Log {
         shared.closed = staying;
         drop(shared);
         let done = self.remove(&mut going);
-        self.shared.lock().closed.extend(going);
+        let mut shared = self.shared.lock();
+        shared.closed.extend(going);
+        shared.closed.sort_by_key(|segment| segment.last_seq);
         done
     }
 
@@ -329,10 +327,14 @@ impl Log {
     /// # Errors
     /// As [`Log::wait`]; the log is closed then, too.
     pub fn close(&self) -> Result<()> {
-        let done = self.rotate();
-        self.shared.lock().refuse(ErrorKind::Closed, "the store was closed");
-        self.changed.notify_all();
-        done
+        let mut shared = self.shared.lock();
+        while shared.leading {
+            self.changed.wait(&mut shared);
+        }
+        shared.usable()?;
+        // First: a line that came between would neither be refused nor be in the segment.
+        shared.refuse(ErrorKind::Closed, "the store was closed");
+        self.lead(&mut shared, |shared| self.close_segment(shared))
     }
 
     /// The error that further lines would get, if any.
@@ -366,164 +368,10 @@ impl Log {
     pub fn closed_segments(&self) -> Vec<Segment> {
         self.shared.lock().closed.clone()
     }
-
-    fn lead(
-        &self,
-        shared: &mut MutexGuard<'_, Shared>,
-        work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
-    ) -> Result<()> {
-        shared.leading = true;
-        let done = work(shared);
-        shared.leading = false;
-        self.changed.notify_all();
-        done
-    }
-
-    // From here on down: only the leader.
-
-    fn make_room(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
-        if shared.is_full(bytes, &self.options) {
-            self.close_segment(shared)?;
-        }
-        let Some(active) = &shared.active else { return self.start_segment(shared, bytes) };
-        let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
-        let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
-        let (laid_out, synced) = MutexGuard::unlocked(shared, || {
-            let reached = lay_out(file.as_ref(), laid_out, step)
-                .map(|()| step)
-                .or_else(|_| lay_out(file.as_ref(), laid_out, least).map(|()| least))
-                .map_err(|error| Error::io("no space in", &path, error))?;
-            Ok::<_, Error>((reached, file.sync_data()))
-        })?;
-        // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
-        synced.map_err(|error| self.fail(shared, &Error::io("cannot sync", &path, error)))?;
-        if let Some(active) = &mut shared.active {
-            active.laid_out = laid_out;
-        }
-        Ok(())
-    }
-
-    fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
-        let id = shared.next_segment;
-        // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
-        shared.next_segment = id.next();
-        let path = self.dir.join(id.to_string());
-        let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step =
-            LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
-        let started = MutexGuard::unlocked(shared, || {
-            let file =
-                self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
-            let ready = lay_out(file.as_ref(), 0, step)
-                .map(|()| step)
-                .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
-                .map_err(|error| Error::io("no space in", &path, error))
-                .and_then(|laid_out| {
-                    file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
-                    sync_dir_of(self.fs.as_ref(), &path)?;
-                    Ok(laid_out)
-                });
-            match ready {
-                Ok(laid_out) => Ok((Arc::from(file), laid_out)),
-                Err(error) => {
-                    // No line is in it: an empty segment that stays behind changes nothing.
-                    let _ = self.fs.remove_file(&path);
-                    Err(error)
-                }
-            }
-        });
-        let (file, laid_out) = started?;
-        shared.active = Some(Active { id, path, file, position: 0, laid_out, lines: 0 });
-        Ok(())
-    }
-
-    fn close_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
-        if shared.active.as_ref().is_none_or(|active| active.lines == 0) {
-            return Ok(());
-        }
-        self.write_group(shared, Reach::Written)?;
-        let Some(active) = shared.active.take() else { return Ok(()) };
-        let synced = MutexGuard::unlocked(shared, || {
-            active.file.set_len(active.position)?;
-            active.file.sync_all()
-        });
-        shared.syncs += 1;
-        synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &active.path, error)))?;
-        shared.durable = shared.written;
-        let last_seq = shared.written;
-        shared.closed.push(Segment { path: active.path, last_seq });
-        Ok(())
-    }
-
-    fn write_group(&self, shared: &mut MutexGuard<'_, Shared>, reach: Reach) -> Result<()> {
-        let durable = shared.durable;
-        let last_seq = shared.next_seq.saturating_sub(1);
-        let mut bytes = std::mem::take(&mut shared.spare);
-        bytes.clear();
-        let mut group = std::mem::take(&mut shared.group);
-        let Some(active) = &mut shared.active else { return Ok(()) };
-        if let Some((body, version, stamp)) = group.head.take() {
-            let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
-            let tail = Tail { at: stamp.at, version, synced: Some(durable), segment, seq: stamp.seq };
-            bytes.extend_from_slice(&body.text);
-            line::finish(&mut bytes, body.checksum, &tail);
-            bytes.extend_from_slice(&group.rest);
-        }
-        let (file, offset) = (Arc::clone(&active.file), active.position);
-        active.position += bytes.len() as u64;
-        let done = MutexGuard::unlocked(shared, || {
-            write_all_at(file.as_ref(), offset, &bytes)?;
-            if reach == Reach::Durable { file.sync_data() } else { Ok(()) }
-        });
-        if let Err(error) = done {
-            let path = shared.active.as_ref().map(|active| active.path.clone()).unwrap_or_default();
-            return Err(self.fail(shared, &Error::io("cannot write", &path, error)));
-        }
-        shared.groups += u64::from(!bytes.is_empty());
-        shared.written = last_seq;
-        if reach == Reach::Durable {
-            shared.durable = last_seq;
-            shared.syncs += 1;
-        }
-        shared.spare = bytes;
-        if shared.group.rest.capacity() == 0 {
-            group.rest.clear();
-            shared.group.rest = group.rest;
-        }
-        Ok(())
-    }
-
-    fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
-        tracing::error!(%error, "the log is poisoned");
-        shared.refuse(ErrorKind::Poisoned, &error.to_string());
-        match shared.usable() {
-            Err(error) => error,
-            Ok(()) => Error::new(ErrorKind::Poisoned, error.to_string()),
-        }
-    }
-
-    fn remove(&self, going: &mut Vec<Segment>) -> Result<usize> {
-        let mut removed = 0;
-        let mut folders: Vec<PathBuf> = Vec::new();
-        while let Some(segment) = going.last() {
-            let path = &segment.path;
-            self.fs.remove_file(path).map_err(|error| Error::io("cannot remove", path, error))?;
-            if let Some(folder) = path.parent().filter(|folder| !folders.iter().any(|known| known == folder)) {
-                folders.push(folder.to_owned());
-            }
-            removed += 1;
-            going.pop();
-        }
-        for folder in folders {
-            self.fs.sync_dir(&folder).map_err(|error| Error::io("cannot sync the folder", &folder, error))?;
-        }
-        Ok(removed)
-    }
 }
 
 impl Shared {
-    fn usable(&self) -> Result<()> {
+    pub(super) fn usable(&self) -> Result<()> {
         match &self.refusal {
             None => Ok(()),
             Some((kind @ ErrorKind::Poisoned, reason)) => Err(Error::new(
@@ -534,13 +382,13 @@ impl Shared {
         }
     }
 
-    fn refuse(&mut self, kind: ErrorKind, reason: &str) {
+    pub(super) fn refuse(&mut self, kind: ErrorKind, reason: &str) {
         if self.refusal.is_none() {
             self.refusal = Some((kind, reason.to_owned()));
         }
     }
 
-    fn is_full(&self, bytes: u64, options: &LogOptions) -> bool {
+    pub(super) fn is_full(&self, bytes: u64, options: &LogOptions) -> bool {
         self.active.as_ref().is_some_and(|active| {
             active.lines > 0
                 && (active.position + self.group.bytes_at_most + bytes > options.max_segment_bytes
@@ -550,10 +398,9 @@ impl Shared {
 
     fn has_room(&self, bytes: u64, options: &LogOptions) -> bool {
         !self.is_full(bytes, options)
-            && self
-                .active
-                .as_ref()
-                .is_some_and(|active| active.position + self.group.bytes_at_most + bytes <= active.laid_out)
+            && self.active.as_ref().is_some_and(|active| {
+                !active.closing && active.position + self.group.bytes_at_most + bytes <= active.laid_out
+            })
     }
 }
 
@@ -587,14 +434,4 @@ impl Append<'_> {
         }
         stamp
     }
-}
-
-fn lay_out(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
-    let mut at = from;
-    while at < to {
-        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(FILL.len());
-        write_all_at(file, at, FILL.get(..most).unwrap_or_default())?;
-        at += most as u64;
-    }
-    Ok(())
 }

@@ -1,0 +1,161 @@
+//! Says which lines count, and whether what ends them is a torn tail or damage.
+//!
+//! It changes nothing. The rules rest on what the writer does: it syncs a segment to its last byte before the next one
+//! takes its first, and it syncs a group before it says in a later one that it is durable. So a power cut can have
+//! torn only groups after the last `synced`, all in one segment, and has left sectors there that were never written.
+
+use super::reader::Place;
+use super::recover::{At, Recovered, Recovery};
+use super::report::RecoveryPolicy;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What was found out about a log.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// The last `seq` of the chain.
+    pub(super) last: u64,
+    pub(super) damaged: bool,
+    /// Before which line of the chain something was lost, and its first and last `seq`.
+    pub(super) lost: Vec<(usize, u64, u64)>,
+}
+
+/// Where a log can't be read on.
+#[derive(Debug, Clone, Copy)]
+struct Break {
+    segment: usize,
+    offset: usize,
+}
+
+impl Recovery<'_> {
+    /// Builds the chain of lines without a gap, from the watermark on, and says how it ends.
+    pub(super) fn judge(&self, found: &mut Recovered) -> Result<Verdict> {
+        let mut all: Vec<At> = Vec::with_capacity(found.scans.iter().map(|scan| scan.lines.len()).sum());
+        for (segment, scan) in found.scans.iter().enumerate() {
+            all.extend((0..scan.lines.len()).map(|line| At { segment, line }));
+        }
+        // Stable, so of two copies of a line the one in the earlier segment comes first.
+        all.sort_by_key(|at| found.place(*at).map(|place| (place.from, place.seq)));
+        let mut verdict = Verdict { last: self.watermark, ..Verdict::default() };
+        let mut before: Option<At> = None;
+        let mut next = 0;
+        while let Some(at) = all.get(next).copied() {
+            let Some(place) = found.place(at).copied() else { break };
+            if place.seq <= verdict.last {
+                self.check_copy(found, at, before)?;
+                found.report.skipped += 1;
+                if found.chain.is_empty() {
+                    before = Some(at);
+                }
+            } else if place.from <= verdict.last.saturating_add(1) {
+                found.chain.push(at);
+                verdict.last = place.seq;
+                before = Some(at);
+            } else {
+                if found.is_torn_before(at, verdict.last, all.get(next..).unwrap_or_default()) {
+                    return Ok(verdict);
+                }
+                let gap = found.gap(before, at);
+                self.damaged(found, &gap, &format!("seq {} is missing", verdict.last + 1))?;
+                verdict.damaged = true;
+                if self.policy == RecoveryPolicy::TruncateTail {
+                    return Ok(verdict);
+                }
+                found.report.lost.push((verdict.last + 1, place.from - 1));
+                verdict.lost.push((found.chain.len(), verdict.last + 1, place.from - 1));
+                verdict.last = place.from - 1;
+                continue;
+            }
+            next += 1;
+        }
+        // No line is missing between two others; what follows the last one may still be torn or damaged.
+        if let Some(end) = found.damaged_end() {
+            self.damaged(found, &end, "its checksum is wrong")?;
+            verdict.damaged = true;
+        }
+        Ok(verdict)
+    }
+
+    fn check_copy(&self, found: &Recovered, at: At, before: Option<At>) -> Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let (Some(one), Some(other)) = (found.line(before), found.line(at)) else { return Ok(()) };
+        if one.seq != other.seq || one.lost_from.is_some() || other.lost_from.is_some() || one.same_record(&other) {
+            return Ok(());
+        }
+        let place = Break { segment: at.segment, offset: found.place(at).map_or(0, |place| place.start) };
+        Err(found.corrupt(&place, &format!("seq {} stands in another segment with other contents", one.seq)))
+    }
+
+    fn damaged(&self, found: &Recovered, place: &Break, what: &str) -> Result<()> {
+        let error = found.corrupt(place, what);
+        if self.policy == RecoveryPolicy::Strict {
+            return Err(error);
+        }
+        tracing::error!(%error, policy = ?self.policy, "the log is damaged");
+        Ok(())
+    }
+}
+
+impl Recovered {
+    /// Whether the gap after `last` is the torn end of the log. `beyond` are the good lines after it, `at` the first.
+    fn is_torn_before(&self, at: At, last: u64, beyond: &[At]) -> bool {
+        let Some((scan, place)) = self.scans.get(at.segment).zip(self.place(at)) else { return false };
+        let proven = beyond.iter().filter_map(|at| self.place(*at)?.synced).max();
+        let first = |segment: usize| self.scans.get(segment)?.lines.first().map(|place| place.from);
+        // A segment takes its first byte only when the one before is synced to its last. So nothing began after the
+        // torn one, and if it is torn at its very start, the one before ends as it was written.
+        let mut others = self.scans.iter().enumerate().filter(|(segment, _)| *segment != at.segment);
+        let contradicted = others.any(|(segment, other)| match other.lines.last() {
+            None => segment > at.segment && !other.unreadable.is_empty(),
+            Some(end) => {
+                let is_copy = first(segment) == first(at.segment);
+                let is_before = end.seq == last && other.end > end.end;
+                first(segment).is_some_and(|from| from > last) || (is_before && !is_copy)
+            }
+        });
+        let proven_beyond = proven.is_some_and(|proven| proven > last);
+        !proven_beyond && !contradicted && scan.looks_torn(scan.end_of_line_before(place.start))
+    }
+
+    /// Where the log ends in something that is no torn tail.
+    fn damaged_end(&self) -> Option<Break> {
+        let begins_after = |seq: u64, place: Option<&Place>| place.is_some_and(|place| place.from > seq);
+        self.scans.iter().enumerate().find_map(|(segment, scan)| {
+            let last = scan.lines.last();
+            let offset = last.map_or(0, |place| place.end);
+            // Where a line of another segment follows, nothing is missing: whatever is there was not needed.
+            let is_followed =
+                last.is_some_and(|last| self.scans.iter().any(|other| begins_after(last.seq, other.lines.first())));
+            if scan.end <= offset || is_followed {
+                return None;
+            }
+            let later = self.scans.get(segment + 1..).unwrap_or_default();
+            let later_holds = later.iter().any(|scan| scan.lines.is_empty() && !scan.unreadable.is_empty());
+            (later_holds || !scan.looks_torn(offset)).then_some(Break { segment, offset })
+        })
+    }
+
+    /// Where the lines between `before` and `at` should stand.
+    fn gap(&self, before: Option<At>, at: At) -> Break {
+        let (segment, offset) =
+            before.map_or((0, 0), |before| (before.segment, self.place(before).map_or(0, |place| place.end)));
+        let unreadable = |index: usize| {
+            let from = if index == segment { offset } else { 0 };
+            self.scans.get(index)?.unreadable.iter().find(|stretch| stretch.start >= from)
+        };
+        let found =
+            (segment..at.segment).find_map(|segment| Some(Break { segment, offset: unreadable(segment)?.start }));
+        found.unwrap_or_else(|| {
+            let start = self.place(at).map_or(0, |place| place.start);
+            let offset = self.scans.get(at.segment).map_or(0, |scan| scan.end_of_line_before(start));
+            Break { segment: at.segment, offset }
+        })
+    }
+
+    fn corrupt(&self, place: &Break, what: &str) -> Error {
+        let Some(scan) = self.scans.get(place.segment) else { return Error::new(ErrorKind::Corrupt, what) };
+        let offset = scan.skip_fill(place.offset);
+        let message =
+            format!("{} is damaged at line {}, offset {offset}: {what}", scan.path.display(), scan.line_number(offset));
+        Error::new(ErrorKind::Corrupt, message)
+    }
+}

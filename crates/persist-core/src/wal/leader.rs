@@ -1,0 +1,210 @@
+//! What the leader does: it makes room for lines, writes and syncs groups, closes segments and starts new ones.
+//!
+//! It lets go of the lock while it works on files, and only it touches them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, MutexGuard};
+
+use super::line::{self, Tail};
+use super::writer::{Active, Log, Reach, Segment, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{Access, File, sync_dir_of, write_all_at};
+
+/// The first step in which a segment is laid out; each further one is as long as the segment is by then.
+const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
+/// What is laid out where a whole step does not fit the disk any more.
+const LAYOUT_LEAST_BYTES: u64 = 4096;
+/// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
+static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
+
+impl Log {
+    /// Makes the caller the leader for this work.
+    pub(super) fn lead(
+        &self,
+        shared: &mut MutexGuard<'_, Shared>,
+        work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
+    ) -> Result<()> {
+        shared.leading = true;
+        let mut turn = Turn { changed: &self.changed, shared, is_over: false };
+        let done = work(turn.shared);
+        turn.is_over = true;
+        done
+    }
+
+    // From here on down: only the leader.
+
+    pub(super) fn make_room(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
+        if shared.is_full(bytes, &self.options) {
+            self.close_segment(shared)?;
+        }
+        let Some(active) = &shared.active else { return self.start_segment(shared, bytes) };
+        let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
+        let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
+        let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let (laid_out, synced) = MutexGuard::unlocked(shared, || {
+            let reached = lay_out(file.as_ref(), laid_out, step)
+                .map(|()| step)
+                .or_else(|_| lay_out(file.as_ref(), laid_out, least).map(|()| least))
+                .map_err(|error| Error::io("no space in", &path, error))?;
+            Ok::<_, Error>((reached, file.sync_data()))
+        })?;
+        // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
+        synced.map_err(|error| self.fail(shared, &Error::io("cannot sync", &path, error)))?;
+        if let Some(active) = &mut shared.active {
+            active.laid_out = laid_out;
+        }
+        Ok(())
+    }
+
+    fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
+        let id = shared.next_segment;
+        // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
+        shared.next_segment = id.next();
+        let path = self.dir.join(id.to_string());
+        let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
+        let step =
+            LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let started = MutexGuard::unlocked(shared, || {
+            let file =
+                self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
+            let ready = lay_out(file.as_ref(), 0, step)
+                .map(|()| step)
+                .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
+                .map_err(|error| Error::io("no space in", &path, error))
+                .and_then(|laid_out| {
+                    file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
+                    sync_dir_of(self.fs.as_ref(), &path)?;
+                    Ok(laid_out)
+                });
+            match ready {
+                Ok(laid_out) => Ok((Arc::from(file), laid_out)),
+                Err(error) => {
+                    // No line is in it: an empty segment that stays behind changes nothing.
+                    let _ = self.fs.remove_file(&path);
+                    Err(error)
+                }
+            }
+        });
+        let (file, laid_out) = started?;
+        shared.active = Some(Active { id, path, file, position: 0, laid_out, lines: 0, closing: false });
+        Ok(())
+    }
+
+    pub(super) fn close_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        match &mut shared.active {
+            Some(active) if active.lines > 0 => active.closing = true,
+            _ => return Ok(()),
+        }
+        self.write_group(shared, Reach::Written)?;
+        let Some(active) = shared.active.take() else { return Ok(()) };
+        let synced = MutexGuard::unlocked(shared, || {
+            active.file.set_len(active.position)?;
+            active.file.sync_all()
+        });
+        shared.syncs += 1;
+        synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &active.path, error)))?;
+        shared.durable = shared.written;
+        let last_seq = shared.written;
+        shared.closed.push(Segment { path: active.path, last_seq });
+        Ok(())
+    }
+
+    pub(super) fn write_group(&self, shared: &mut MutexGuard<'_, Shared>, reach: Reach) -> Result<()> {
+        let durable = shared.durable;
+        let last_seq = shared.next_seq.saturating_sub(1);
+        let state = &mut **shared;
+        let Some(active) = &mut state.active else { return Ok(()) };
+        let mut bytes = std::mem::take(&mut state.spare);
+        bytes.clear();
+        let mut group = std::mem::take(&mut state.group);
+        if let Some((body, version, stamp)) = group.head.take() {
+            let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
+            let tail = Tail { at: stamp.at, version, synced: Some(durable), segment, seq: stamp.seq };
+            bytes.extend_from_slice(&body.text);
+            line::finish(&mut bytes, body.checksum, &tail);
+            bytes.extend_from_slice(&group.rest);
+        }
+        let (file, offset) = (Arc::clone(&active.file), active.position);
+        active.position += bytes.len() as u64;
+        let done = MutexGuard::unlocked(shared, || {
+            write_all_at(file.as_ref(), offset, &bytes)?;
+            if reach == Reach::Durable { file.sync_data() } else { Ok(()) }
+        });
+        if let Err(error) = done {
+            let path = shared.active.as_ref().map(|active| active.path.clone()).unwrap_or_default();
+            return Err(self.fail(shared, &Error::io("cannot write", &path, error)));
+        }
+        shared.groups += u64::from(!bytes.is_empty());
+        shared.written = last_seq;
+        if reach == Reach::Durable {
+            shared.durable = last_seq;
+            shared.syncs += 1;
+        }
+        shared.spare = bytes;
+        if shared.group.rest.capacity() == 0 {
+            group.rest.clear();
+            shared.group.rest = group.rest;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
+        tracing::error!(%error, "the log is poisoned");
+        shared.refuse(ErrorKind::Poisoned, &error.to_string());
+        match shared.usable() {
+            Err(error) => error,
+            Ok(()) => Error::new(ErrorKind::Poisoned, error.to_string()),
+        }
+    }
+
+    pub(super) fn remove(&self, going: &mut Vec<Segment>) -> Result<usize> {
+        let mut removed = 0;
+        let mut folders: Vec<PathBuf> = Vec::new();
+        while let Some(segment) = going.last() {
+            let path = &segment.path;
+            match self.fs.remove_file(path) {
+                // Somebody was here before; that must not keep the others from going.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                done => done.map_err(|error| Error::io("cannot remove", path, error))?,
+            }
+            if let Some(folder) = path.parent().filter(|folder| !folders.iter().any(|known| known == folder)) {
+                folders.push(folder.to_owned());
+            }
+            removed += 1;
+            going.pop();
+        }
+        for folder in folders {
+            self.fs.sync_dir(&folder).map_err(|error| Error::io("cannot sync the folder", &folder, error))?;
+        }
+        Ok(removed)
+    }
+}
+
+/// A leader's turn. It ends, and the others go on, even where the work panics: what became of the files is unknown then.
+struct Turn<'a, 'b> {
+    changed: &'a Condvar,
+    shared: &'a mut MutexGuard<'b, Shared>,
+    is_over: bool,
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it wrote");
+        }
+        self.shared.leading = false;
+        self.changed.notify_all();
+    }
+}
+
+fn lay_out(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(FILL.len());
+        write_all_at(file, at, FILL.get(..most).unwrap_or_default())?;
+        at += most as u64;
+    }
+    Ok(())
+}

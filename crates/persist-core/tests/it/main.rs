@@ -1,0 +1,6 @@
+//! The integration tests of persist-core, in one binary: each further one would link DuckDB again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
+
+mod replay;
+mod wal;

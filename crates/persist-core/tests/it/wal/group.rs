@@ -1,0 +1,214 @@
+//! Group commit with real threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use persist_core::clock::{Clock, ManualClock, SystemClock};
+use persist_core::error::ErrorKind;
+use persist_core::fs::{Disk, Fs};
+use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Reach, Recovery};
+use persist_test_utils::{Fault, Op, SimFs, What, errno};
+
+use super::driver::{DIR, STORE, recover, segments_of};
+
+const THREADS: u64 = 8;
+const LINES: u64 = 500;
+
+fn line(thread: u64, line: u64) -> Body {
+    Body::new(format!(r#"{{"thread":{thread},"line":{line}"#).into_bytes())
+}
+
+fn fields(body: &str) -> (u64, u64) {
+    let (thread, line) = body.strip_prefix(r#"{"thread":"#).unwrap().split_once(r#","line":"#).unwrap();
+    (thread.parse().unwrap(), line.parse().unwrap())
+}
+
+#[test]
+fn threads_share_syncs_and_each_finds_its_lines_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::default());
+    let (fs, time): (Arc<dyn Fs>, Arc<dyn Clock>) = (Arc::new(Disk), clock.clone());
+    let log = Log::new(fs, time, dir.path(), STORE, segments_of(64 * 1024), LogStart::default());
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let log = &log;
+            scope.spawn(move || {
+                for number in 0..LINES {
+                    let body = line(thread, number);
+                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+                    log.wait(stamp.seq, Reach::Durable).unwrap();
+                    assert!(log.stats().durable_seq >= stamp.seq);
+                }
+            });
+        }
+    });
+    let stats = log.stats();
+    assert_eq!((stats.lines, stats.last_seq, stats.durable_seq), (4_000, 4_000, 4_000));
+    assert!(stats.syncs < stats.lines / 2, "{stats:?}");
+    assert!(stats.segments > 1, "{stats:?}");
+    log.close().unwrap();
+    let lineage = [Ancestor::present(STORE)];
+    let recovered = Recovery::new(&Disk, clock.as_ref(), dir.path(), &lineage).run().unwrap();
+    let mut next = [0; THREADS as usize];
+    for line in recovered.lines(0..recovered.len()) {
+        let (thread, number) = fields(line.body());
+        assert_eq!(number, next[thread as usize]);
+        next[thread as usize] += 1;
+    }
+    assert_eq!(next, [LINES; THREADS as usize]);
+}
+
+/// A thread that rotates finds lines in the group that came while it wrote: they belong to the next segment.
+#[test]
+fn rotations_amid_writes_lose_no_line_and_hang_nobody() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let clock = Arc::new(ManualClock::new(0));
+    let log = super::driver::open(&fs, &clock, LogOptions::default(), LogStart::default());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = &log;
+            scope.spawn(move || {
+                for number in 0..2_000 {
+                    let body = line(thread, number);
+                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+                    if number % 7 == thread {
+                        log.rotate().unwrap();
+                        assert!(log.stats().durable_seq >= stamp.seq);
+                    } else if number % 3 == 0 {
+                        log.wait(stamp.seq, Reach::Written).unwrap();
+                    }
+                    assert!(Instant::now() < deadline);
+                }
+            });
+        }
+    });
+    log.close().unwrap();
+    assert_eq!(recover(&fs.drop_caches(), &clock, 0).unwrap().len(), 8_000);
+}
+
+#[test]
+fn poison_reaches_every_waiter() {
+    for (op, nth) in [(Op::SyncData, 40), (Op::Write, 40), (Op::SyncAll, 3)] {
+        let fs = SimFs::new();
+        fs.make_dir(DIR);
+        let clock = Arc::new(ManualClock::new(0));
+        let log = super::driver::open(&fs, &clock, segments_of(4 * 1024), LogStart::default());
+        fs.fault(Fault::nth_on(op, nth, What::Errno(errno::EIO)));
+        let acknowledged: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let log = &log;
+                    scope.spawn(move || {
+                        let mut acknowledged = 0;
+                        for number in 0.. {
+                            let body = line(thread, number);
+                            let bytes = body.line_bytes_at_most();
+                            let done = log.begin(bytes).map(|mut append| append.push(body, None).seq);
+                            match done.and_then(|seq| log.wait(seq, Reach::Durable).map(|()| seq)) {
+                                Ok(seq) => acknowledged = seq,
+                                Err(error) if error.kind() == ErrorKind::Poisoned => break,
+                                // No room: nothing was taken.
+                                Err(error) => assert_eq!(error.kind(), ErrorKind::Io),
+                            }
+                            if log.stats().segments > 20 || number > 50_000 {
+                                log.poison("enough");
+                            }
+                        }
+                        acknowledged
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(log.refusal().unwrap().kind(), ErrorKind::Poisoned);
+        let last = acknowledged.into_iter().max().unwrap();
+        assert!(recover(&fs.drop_caches(), &clock, 0).unwrap().len() as u64 >= last);
+        assert!(Path::new(DIR).is_absolute());
+    }
+}
+
+/// A file system whose files panic when they are synced.
+#[derive(Debug)]
+struct Panicking(SimFs);
+
+#[derive(Debug)]
+struct PanickingFile(Box<dyn persist_core::fs::File>);
+
+impl persist_core::fs::File for PanickingFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read_at(offset, buf)
+    }
+    fn write_at(&self, offset: u64, buf: &[u8]) -> std::io::Result<usize> {
+        self.0.write_at(offset, buf)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        std::thread::sleep(Duration::from_millis(50));
+        panic!("as planned")
+    }
+    fn sync_all(&self) -> std::io::Result<()> {
+        self.0.sync_all()
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+}
+
+impl Fs for Panicking {
+    fn open(&self, path: &Path, access: persist_core::fs::Access) -> std::io::Result<Box<dyn persist_core::fs::File>> {
+        Ok(Box::new(PanickingFile(self.0.open(path, access)?)))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> std::io::Result<()> {
+        self.0.remove_file(path)
+    }
+    fn create_dir_all(&self, path: &Path) -> std::io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
+        self.0.list(dir)
+    }
+    fn exists(&self, path: &Path) -> std::io::Result<bool> {
+        self.0.exists(path)
+    }
+}
+
+#[test]
+fn a_leader_that_panics_poisons_the_log_and_hangs_nobody() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let clock = Arc::new(ManualClock::new(0));
+    let log: Arc<Log> = Arc::new(Log::new(
+        Arc::new(Panicking(fs)),
+        clock,
+        Path::new(DIR),
+        STORE,
+        LogOptions::default(),
+        LogStart::default(),
+    ));
+    let (done, outcomes) = std::sync::mpsc::channel();
+    for thread in 0..4 {
+        let (log, done) = (Arc::clone(&log), done.clone());
+        std::thread::spawn(move || {
+            let body = line(thread, 0);
+            let stamp = log.begin(body.line_bytes_at_most()).map(|mut append| append.push(body, None));
+            let outcome = stamp.and_then(|stamp| log.wait(stamp.seq, Reach::Durable));
+            done.send(outcome.map_err(|error| error.kind())).unwrap();
+        });
+    }
+    drop(done);
+    for _ in 0..3 {
+        let outcome = outcomes.recv_timeout(Duration::from_secs(10)).expect("a waiter hangs");
+        assert_eq!(outcome, Err(ErrorKind::Poisoned));
+    }
+}

@@ -1,0 +1,15 @@
+//! The log alone, on a file system that fails, tears and forgets.
+//!
+//! [`driver`] writes and keeps the books; [`check`] holds every recovery against them. The others are the schedules.
+
+mod check;
+mod crash;
+mod damage;
+mod driver;
+mod faults;
+mod group;
+mod holes;
+mod judge;
+mod power;
+mod salvage;
+mod segments;

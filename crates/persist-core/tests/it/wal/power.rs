@@ -1,0 +1,142 @@
+//! Seeded histories of many generations: power cuts, kills, interrupted recoveries, over and over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use persist_core::clock::ManualClock;
+use persist_core::wal::{Body, Log, LogStart, Reach};
+use persist_test_utils::{Fault, Rng, SimFs, What};
+
+use super::check;
+use super::driver::{Crash, DIR, Driver, Known, Oracle, Sizes, body, open, recover, segments, segments_of};
+use crate::replay::seeds;
+
+#[test]
+fn five_thousand_power_cuts_lose_nothing_acknowledged() {
+    seeds("five_thousand_power_cuts", 0..5_000, |seed| {
+        let mut dice = Rng::new(seed);
+        let bytes = *dice.pick(&[2 * 1024, 8 * 1024, 8 * 1024, 64 * 1024]);
+        let mut options = segments_of(bytes);
+        options.max_segment_records = dice.chance(1, 4).then(|| 1 + dice.below(9));
+        let mut driver = Driver::with(seed, options, Sizes::Mixed);
+        for _ in 0..3 + dice.below(2) {
+            if dice.chance(2, 3) {
+                let at = 1 + dice.below(60);
+                let what = match dice.below(4) {
+                    0 => What::Stop,
+                    1 => What::StopAfter,
+                    _ => What::ShortThenStop(dice.index(2_000)),
+                };
+                driver.fs.fault(Fault::at(at, what));
+            }
+            driver.run(3 + dice.below(20));
+            let crash = driver.any_crash();
+            driver.crash(if dice.chance(3, 4) { Crash::Cut(dice.next_u64()) } else { crash });
+            while dice.chance(1, 3) {
+                driver.fs.fault(Fault::at(1 + dice.below(20), *dice.pick(&[What::Stop, What::StopAfter])));
+                if driver.recover() {
+                    driver.fs.clear_faults();
+                    driver.run(dice.below(3));
+                }
+                let crash = driver.any_crash();
+                driver.crash(crash);
+            }
+            driver.fs.clear_faults();
+            assert!(driver.recover());
+        }
+    });
+}
+
+/// What four threads were promised.
+#[derive(Default)]
+struct Promises {
+    lines: BTreeMap<u64, Known>,
+    durable: u64,
+}
+
+fn write(log: &Log, promises: &Mutex<Promises>, stop: &AtomicBool, seed: u64) {
+    let mut rng = Rng::new(seed);
+    for name in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let bytes = rng.index(1_600);
+        let text = body(seed * 1_000_000 + name, bytes, &mut rng);
+        let line = Body::new(text.clone().into_bytes());
+        let Ok(mut append) = log.begin(line.line_bytes_at_most()) else { return };
+        let stamp = append.push(line, None);
+        // Before the log is let go: nobody can have written the line yet.
+        promises.lock().lines.insert(stamp.seq, Known { body: text, version: None, at: stamp.at });
+        drop(append);
+        let reach = *rng.pick(&[Reach::Durable, Reach::Durable, Reach::Written]);
+        if rng.chance(1, 20) {
+            log.rotate().unwrap();
+        }
+        if log.wait(stamp.seq, reach).is_err() {
+            return;
+        }
+        if reach == Reach::Durable {
+            let mut promises = promises.lock();
+            promises.durable = promises.durable.max(stamp.seq);
+        }
+    }
+}
+
+#[test]
+fn power_cuts_under_four_threads_lose_nothing_acknowledged() {
+    seeds("power_cuts_under_four_threads", 0..40, |seed| {
+        let mut fs = SimFs::new();
+        fs.make_dir(DIR);
+        let clock = Arc::new(ManualClock::new(0));
+        let (mut start, mut oracle) = (LogStart::default(), Oracle::default());
+        for generation in 0..3 {
+            let log = open(&fs, &clock, segments_of(8 * 1024), start);
+            let promises = Mutex::new(Promises { lines: oracle.lines.clone(), durable: oracle.durable });
+            let stop = AtomicBool::new(false);
+            let images = std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let (log, promises, stop) = (&log, &promises, &stop);
+                    scope.spawn(move || write(log, promises, stop, seed * 100 + generation * 10 + thread));
+                }
+                let mut images = Vec::new();
+                let mut watermark = oracle.watermark;
+                for cut in 0..6 {
+                    let wanted = oracle.durable + 25 * (cut + 1);
+                    while promises.lock().durable < wanted {
+                        std::thread::yield_now();
+                    }
+                    // Promises made before the cut bind; lines pushed after it may be on the disk or not.
+                    let durable = promises.lock().durable;
+                    let image = if cut % 3 == 2 { fs.drop_caches() } else { fs.power_cut(seed ^ cut) };
+                    images.push((image, durable, watermark));
+                    if cut == 3 {
+                        watermark = log.stats().durable_seq;
+                        log.remove_up_to(watermark).unwrap();
+                    }
+                }
+                stop.store(true, Ordering::Relaxed);
+                images
+            });
+            let lines = promises.into_inner().lines;
+            let last = images.len() - 1;
+            for (at, (image, durable, watermark)) in images.into_iter().enumerate() {
+                let books = Oracle { lines: lines.clone(), durable, written: durable, watermark };
+                let before = segments(&image);
+                let recovered = recover(&image, &clock, watermark)
+                    .unwrap_or_else(|error| panic!("{error}\n{}", check::show(&before)));
+                check::against(&books, &recovered, &before);
+                check::is_tidy(&image, &recovered);
+                if at == last {
+                    oracle = books;
+                    oracle.durable = recovered.start().next_seq - 1;
+                    oracle.lines.split_off(&recovered.start().next_seq);
+                    fs = image;
+                    break;
+                }
+            }
+            start = recover(&fs, &clock, oracle.watermark).unwrap().start();
+        }
+    });
+}
