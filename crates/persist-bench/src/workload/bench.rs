@@ -65,12 +65,11 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// A store whose writes are flushed when it is told to, and not before.
 pub(super) fn unflushed(dir: &Path) -> Result<DatedStore> {
-    let config = DatedConfig::new(dir)
-        .durability(Durability::Os)
-        .batch_size(usize::MAX)
-        .flush_interval(Duration::from_secs(3600))
-        .max_unflushed_bytes(1 << 40);
-    Ok(DatedStore::open(DATE, config)?)
+    Ok(DatedStore::open(DATE, never_flushed(dir).durability(Durability::Os))?)
+}
+
+pub(super) fn never_flushed(dir: &Path) -> DatedConfig {
+    DatedConfig::new(dir).batch_size(usize::MAX).flush_interval(Duration::from_secs(3600)).max_unflushed_bytes(1 << 40)
 }
 
 /// Puts so many flights into a store.

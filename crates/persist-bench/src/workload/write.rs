@@ -8,7 +8,7 @@ use persist_core::fs::Disk;
 use persist_core::wal::{Body, Log, LogOptions, LogStart, Reach};
 use persist_dated::{DatedConfig, DatedStore, Durability};
 
-use super::bench::{Bench, DATE, PERSIST};
+use super::bench::{Bench, DATE, PERSIST, never_flushed};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
@@ -20,6 +20,8 @@ const GROWING: &str = "floor: growing file";
 const LAID_OUT: &str = "floor: laid out";
 const GROUP_COMMIT: &str = "floor: group commit";
 const WRITE: &str = "floor: write(2)";
+/// persist with nothing flushed meanwhile, to see what DuckDB takes away on a machine of few cores.
+const UNFLUSHED: &str = "persist, unflushed";
 /// persist's log alone, to see what the rest of a write costs.
 const LOG: &str = "persist, log alone";
 
@@ -33,7 +35,8 @@ pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
             continue;
         }
         let mut contenders: Vec<Contender<'_>> = vec![
-            (PERSIST, Box::new(move || store(bench, threads, Durability::Sync))),
+            (PERSIST, Box::new(move || store(bench, threads, Durability::Sync, true))),
+            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Sync, false))),
             (LOG, Box::new(move || log(bench, threads, Reach::Durable))),
             (GROUP_COMMIT, Box::new(move || group_commit(bench, threads))),
             (LAID_OUT, Box::new(move || lines(bench, threads, LAID_OUT_BYTES, true))),
@@ -53,7 +56,8 @@ pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
             continue;
         }
         let contenders: Vec<Contender<'_>> = vec![
-            (PERSIST, Box::new(move || store(bench, threads, Durability::Os))),
+            (PERSIST, Box::new(move || store(bench, threads, Durability::Os, true))),
+            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Os, false))),
             (LOG, Box::new(move || log(bench, threads, Reach::Written))),
             (WRITE, Box::new(move || lines(bench, threads, 0, false))),
         ];
@@ -62,10 +66,11 @@ pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A store as it comes, which flushes into DuckDB all the while.
-fn store(bench: &Bench, threads: usize, durability: Durability) -> Result<Figures> {
+/// A store as it comes, which flushes into DuckDB all the while, or one that does so only when it is closed.
+fn store(bench: &Bench, threads: usize, durability: Durability, flushes: bool) -> Result<Figures> {
     let dir = bench.folder("store")?;
-    let store = DatedStore::open(DATE, DatedConfig::new(&dir).durability(durability))?;
+    let config = if flushes { DatedConfig::new(&dir) } else { never_flushed(&dir) };
+    let store = DatedStore::open(DATE, config.durability(durability))?;
     store.store("the first write makes the segment", &Flight::new(0))?;
     let keys: Vec<Mutex<String>> = (0..threads).map(|_| Mutex::default()).collect();
     let figures = drive(threads, bench.scale.run, 1, |thread, n| {
