@@ -27,19 +27,43 @@ pub(crate) struct Cache<M: Model> {
     len: AtomicUsize,
 }
 
+/// The records of one key, and the part of the key's hash that places them. It lies where the tag would leave a gap,
+/// so an entry has 16 bytes; a table that grows need not look at its records, of which each would be a cache miss.
 #[derive(Debug)]
 enum Group<M: Model> {
-    One(Arc<Record<M>>),
-    Many(Box<HashTable<Arc<Record<M>>>>),
+    One(u32, Arc<Record<M>>),
+    Many(u32, Box<HashTable<Arc<Record<M>>>>),
 }
 
 impl<M: Model> Group<M> {
-    fn key(&self) -> &str {
+    #[inline]
+    fn is(&self, hash: Hash32, key: &str) -> bool {
         match self {
-            Self::One(record) => record.key(),
+            Self::One(own, record) => *own == hash.0 && record.key.as_bytes() == key.as_bytes(),
             // A group never loses its last record.
-            Self::Many(records) => records.iter().next().map_or("", |record| record.key()),
+            Self::Many(own, records) => {
+                *own == hash.0 && records.iter().next().is_some_and(|record| record.key.as_bytes() == key.as_bytes())
+            }
         }
+    }
+
+    #[inline]
+    fn place(&self) -> u64 {
+        match self {
+            Self::One(own, _) | Self::Many(own, _) => Hash32(*own).place(),
+        }
+    }
+}
+
+/// The part of a key's hash that an entry keeps.
+#[derive(Debug, Clone, Copy)]
+struct Hash32(u32);
+
+impl Hash32 {
+    /// A hash for the table, which uses the lowest and the highest bits.
+    #[inline]
+    fn place(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 }
 
@@ -59,11 +83,11 @@ impl<M: Model> Cache<M> {
 
     /// The record of this key and these fields of its part.
     pub(crate) fn get(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
-        let hash = self.hasher.hash_one(key);
-        let shard = self.shard(hash)?.read();
-        match shard.find(hash, |group| group.key() == key)? {
-            Group::One(record) => is_part::<M>(record, fields).then(|| Arc::clone(record)),
-            Group::Many(records) => {
+        let (shard, hash) = self.shard(key)?;
+        let shard = shard.read();
+        match shard.find(hash.place(), |group| group.is(hash, key))? {
+            Group::One(_, record) => is_part::<M>(record, fields).then(|| Arc::clone(record)),
+            Group::Many(_, records) => {
                 records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)).map(Arc::clone)
             }
         }
@@ -71,12 +95,11 @@ impl<M: Model> Cache<M> {
 
     /// All records of a key, in no particular order.
     pub(crate) fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
-        let hash = self.hasher.hash_one(key);
-        let Some(shard) = self.shard(hash) else { return Vec::new() };
-        match shard.read().find(hash, |group| group.key() == key) {
+        let Some((shard, hash)) = self.shard(key) else { return Vec::new() };
+        match shard.read().find(hash.place(), |group| group.is(hash, key)) {
             None => Vec::new(),
-            Some(Group::One(record)) => vec![Arc::clone(record)],
-            Some(Group::Many(records)) => records.iter().map(Arc::clone).collect(),
+            Some(Group::One(_, record)) => vec![Arc::clone(record)],
+            Some(Group::Many(_, records)) => records.iter().map(Arc::clone).collect(),
         }
     }
 
@@ -87,13 +110,12 @@ impl<M: Model> Cache<M> {
         fields: &[Option<&str>],
         make: impl FnOnce(u32) -> Arc<Record<M>>,
     ) -> Arc<Record<M>> {
-        let hash = self.hasher.hash_one(key);
-        let Some(shard) = self.shard(hash) else { return make(0) };
+        let Some((shard, hash)) = self.shard(key) else { return make(0) };
         let mut shard = shard.write();
-        match shard.entry(hash, |group| group.key() == key, |group| self.hasher.hash_one(group.key())) {
+        match shard.entry(hash.place(), |group| group.is(hash, key), Group::place) {
             Entry::Vacant(entry) => {
                 let record = make(0);
-                entry.insert(Group::One(Arc::clone(&record)));
+                entry.insert(Group::One(hash.0, Arc::clone(&record)));
                 self.len.fetch_add(1, Ordering::Relaxed);
                 record
             }
@@ -104,12 +126,11 @@ impl<M: Model> Cache<M> {
     /// Puts in a record, unless one of its id with a higher `seq` is there.
     pub(crate) fn insert_newer(&self, record: Arc<Record<M>>) {
         let fields: Vec<Option<&str>> = fields::<M>(&record).collect();
-        let hash = self.hasher.hash_one(record.key());
-        let Some(shard) = self.shard(hash) else { return };
+        let Some((shard, hash)) = self.shard(record.key()) else { return };
         let mut shard = shard.write();
-        match shard.entry(hash, |group| group.key() == record.key(), |group| self.hasher.hash_one(group.key())) {
+        match shard.entry(hash.place(), |group| group.is(hash, record.key()), Group::place) {
             Entry::Vacant(entry) => {
-                entry.insert(Group::One(Arc::clone(&record)));
+                entry.insert(Group::One(hash.0, Arc::clone(&record)));
                 self.len.fetch_add(1, Ordering::Relaxed);
             }
             Entry::Occupied(mut entry) => {
@@ -128,8 +149,8 @@ impl<M: Model> Cache<M> {
             let mut records: Vec<Arc<Record<M>>> = Vec::new();
             for group in shard.read().iter() {
                 match group {
-                    Group::One(record) => records.push(Arc::clone(record)),
-                    Group::Many(many) => records.extend(many.iter().map(Arc::clone)),
+                    Group::One(_, record) => records.push(Arc::clone(record)),
+                    Group::Many(_, many) => records.extend(many.iter().map(Arc::clone)),
                 }
             }
             records.iter().for_each(&mut each);
@@ -138,8 +159,8 @@ impl<M: Model> Cache<M> {
 
     fn find<'a>(&self, group: &'a Group<M>, fields: &[Option<&str>]) -> Option<&'a Arc<Record<M>>> {
         match group {
-            Group::One(record) => is_part::<M>(record, fields).then_some(record),
-            Group::Many(records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
+            Group::One(_, record) => is_part::<M>(record, fields).then_some(record),
+            Group::Many(_, records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
         }
     }
 
@@ -151,21 +172,22 @@ impl<M: Model> Cache<M> {
     ) -> Arc<Record<M>> {
         let rehash = |record: &Arc<Record<M>>| self.hash_record(record);
         match group {
-            Group::One(present) if is_part::<M>(present, fields) => {
+            Group::One(_, present) if is_part::<M>(present, fields) => {
                 let record = make(present.version);
                 *present = Arc::clone(&record);
                 record
             }
-            Group::One(present) => {
+            Group::One(hash, present) => {
+                let hash = *hash;
                 let record = make(0);
                 let mut records = HashTable::with_capacity(2);
                 records.insert_unique(rehash(present), Arc::clone(present), rehash);
                 records.insert_unique(rehash(&record), Arc::clone(&record), rehash);
-                *group = Group::Many(Box::new(records));
+                *group = Group::Many(hash, Box::new(records));
                 self.len.fetch_add(1, Ordering::Relaxed);
                 record
             }
-            Group::Many(records) => {
+            Group::Many(_, records) => {
                 match records.entry(self.hash_fields(fields), |record| is_part::<M>(record, fields), rehash) {
                     Entry::Occupied(mut entry) => {
                         let record = make(entry.get().version);
@@ -183,9 +205,10 @@ impl<M: Model> Cache<M> {
         }
     }
 
-    fn shard(&self, hash: u64) -> Option<&RwLock<HashTable<Group<M>>>> {
-        // The table itself uses the lowest and the highest bits.
-        self.shards.get((hash >> 32) as usize % SHARDS)
+    #[inline]
+    fn shard(&self, key: &str) -> Option<(&RwLock<HashTable<Group<M>>>, Hash32)> {
+        let hash = self.hasher.hash_one(key);
+        Some((self.shards.get((hash >> 32) as usize % SHARDS)?, Hash32(hash as u32)))
     }
 
     fn hash_fields(&self, fields: &[Option<&str>]) -> u64 {
@@ -207,4 +230,74 @@ fn fields<M: Model>(record: &Record<M>) -> impl Iterator<Item = Option<&str>> {
 
 fn is_part<M: Model>(record: &Record<M>, wanted: &[Option<&str>]) -> bool {
     fields::<M>(record).eq(wanted.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use crate::model::{Column, Source};
+
+    #[derive(Debug)]
+    struct Parted;
+    impl Model for Parted {
+        type Part = Option<Box<str>>;
+        const PART_FIELDS: &'static [&'static str] = &["part"];
+        const TABLE: &'static str = "storage";
+        const COLUMNS: &'static [Column] = &[Column { name: "key", source: Source::Key }];
+        fn part_text(part: &Self::Part, _: usize) -> Option<&str> {
+            part.as_deref()
+        }
+        fn part_from(fields: &[Option<&str>]) -> Self::Part {
+            fields.first().copied().flatten().map(Box::from)
+        }
+    }
+
+    fn record(key: &str, part: Option<&str>, seq: u64, version: u32) -> Arc<Record<Parted>> {
+        let (key, part) = (Key::from(key), part.map(Box::from));
+        Arc::new(Record { key, part, data: "{}".into(), seq, at: 0, version })
+    }
+
+    #[test]
+    fn every_record_is_found_however_often_its_table_has_grown() {
+        let cache = Cache::<Parted>::new();
+        let parts = [None, Some("worker1"), Some("worker2")];
+        // Keys of both forms: inside the record and apart from it.
+        let keys: Vec<String> = (0..5_000).flat_map(|n| [format!("k{n}"), format!("{n:0>40}")]).collect();
+        for round in 0..2 {
+            for key in &keys {
+                for part in parts.iter().take(1 + key.len() % 3) {
+                    let made = cache.update(key, &[*part], |version| {
+                        assert_eq!(version, round);
+                        record(key, *part, 1, version + 1)
+                    });
+                    assert_eq!(made.version, round + 1);
+                }
+            }
+        }
+        let mut expected = 0;
+        for key in &keys {
+            let count = 1 + key.len() % 3;
+            expected += count;
+            assert_eq!(cache.get_key(key).len(), count);
+            for (n, part) in parts.iter().enumerate() {
+                let found = cache.get(key, &[*part]).map(|record| (record.key().to_owned(), record.part.clone()));
+                let wanted = (n < count).then(|| (key.clone(), part.map(Box::from)));
+                assert_eq!(found, wanted);
+            }
+        }
+        assert_eq!(cache.len(), expected);
+        assert!(cache.get("k5000", &[None]).is_none());
+    }
+
+    #[test]
+    fn the_highest_seq_stays_in_whichever_order_records_come() {
+        let cache = Cache::<Parted>::new();
+        for (seq, part) in [(2, None), (1, None), (3, Some("p")), (5, Some("p")), (4, Some("p"))] {
+            cache.insert_newer(record("k", part, seq, 1));
+        }
+        assert_eq!(cache.get("k", &[None]).map(|record| record.seq), Some(2));
+        assert_eq!(cache.get("k", &[Some("p")]).map(|record| record.seq), Some(5));
+        assert_eq!(cache.len(), 2);
+    }
 }

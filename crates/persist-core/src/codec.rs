@@ -5,6 +5,7 @@
 
 use crate::data::{members, quote, unescape};
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
 use crate::model::Model;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
@@ -78,7 +79,7 @@ pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
     let (Some(key), Some(data), Some(version)) = (key, data, line.version) else { return Err(unreadable()) };
     let fields: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     let part = M::part_from(&fields);
-    Ok(Record { key: key.into(), part, data: data.into(), seq: line.seq, at: line.at, version })
+    Ok(Record { key: Key::from(&*key), part, data: data.into(), seq: line.seq, at: line.at, version })
 }
 
 fn quote_or_null(text: Option<&str>, out: &mut String) {

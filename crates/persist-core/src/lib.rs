@@ -115,6 +115,7 @@ pub mod error;
 pub mod fs;
 #[cfg(feature = "duckdb")]
 mod identity;
+mod key;
 pub mod keys;
 pub mod lock;
 pub mod model;

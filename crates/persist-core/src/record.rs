@@ -5,13 +5,14 @@
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::model::Model;
 use crate::timestamp::Timestamp;
 
 /// A record that was stored: its id, its data, and when and how often it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<M: Model> {
-    pub(crate) key: Box<str>,
+    pub(crate) key: Key,
     pub(crate) part: M::Part,
     pub(crate) data: Box<str>,
     pub(crate) seq: u64,
@@ -22,7 +23,7 @@ pub struct Record<M: Model> {
 impl<M: Model> Record<M> {
     /// The record's key.
     pub fn key(&self) -> &str {
-        &self.key
+        self.key.as_str()
     }
 
     /// What tells the record apart from the others of its key.

@@ -20,6 +20,9 @@ use crate::model::Model;
 const MERGE_SHARE: u64 = 4;
 /// … and at least so many rows: below that, a merge costs more than it saves.
 const MERGE_ROWS: u64 = 65_536;
+/// After a checkpoint the next one that can wait does so for so many times as long as it took: it then covers more
+/// segments, and the writers have the disk most of the time.
+const PAUSE: u32 = 4;
 /// How soon a chore that was refused or failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often, at most, the keeper tries again to have a checkpoint when somebody waits for it.
@@ -40,28 +43,31 @@ pub(super) enum Chore {
 pub(super) struct Keeper<M: Model> {
     shared: Arc<Shared<M>>,
     chores: flume::Receiver<Chore>,
+    /// Until then no checkpoint begins that can wait.
+    pause_until: Duration,
 }
 
 impl<M: Model> Task for Keeper<M> {
-    fn run(self) {
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
         if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
-            self.shared.log.poison("the keeper of the database panicked");
+            shared.log.poison("the keeper of the database panicked");
         }
     }
 }
 
 impl<M: Model> Keeper<M> {
     pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore>) -> Self {
-        Self { shared, chores }
+        let pause_until = shared.options.clock.monotonic();
+        Self { shared, chores, pause_until }
     }
 
-    fn work(&self) {
-        let mut retry = false;
+    fn work(&mut self) {
+        let mut retry: Option<Duration> = None;
         loop {
-            let chore = if retry {
-                self.chores.recv_timeout(RETRY)
-            } else {
-                self.chores.recv().map_err(|_| flume::RecvTimeoutError::Disconnected)
+            let chore = match retry {
+                Some(after) => self.chores.recv_timeout(after),
+                None => self.chores.recv().map_err(|_| flume::RecvTimeoutError::Disconnected),
             };
             match chore {
                 Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
@@ -72,7 +78,7 @@ impl<M: Model> Keeper<M> {
                     }
                     // Nobody may be waiting any more.
                     let _ = done.send(compacted);
-                    retry = false;
+                    retry = None;
                 }
                 Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
                     let done = self.tidy();
@@ -80,14 +86,17 @@ impl<M: Model> Keeper<M> {
                         self.shared.report_invalid(error);
                         tracing::warn!(%error, "a chore of the keeper failed and will be tried again");
                     }
-                    retry = !matches!(done, Ok(true));
+                    retry = match done {
+                        Ok(again) => again,
+                        Err(_) => Some(RETRY),
+                    };
                 }
             }
         }
     }
 
-    /// Does what is due. Answers whether all of it was done.
-    fn tidy(&self) -> Result<bool> {
+    /// Does what is due. Answers when to look again, if anything was left.
+    fn tidy(&mut self) -> Result<Option<Duration>> {
         let (delta, base) = {
             let figures = self.shared.figures.lock();
             (figures.delta_rows, figures.base_rows)
@@ -97,7 +106,18 @@ impl<M: Model> Keeper<M> {
             self.shared.merge()?;
             checkpoint = true;
         }
-        if checkpoint { self.shared.checkpoint() } else { Ok(true) }
+        if !checkpoint {
+            return Ok(None);
+        }
+        let start = self.shared.options.clock.monotonic();
+        let pause = self.pause_until.saturating_sub(start);
+        if !pause.is_zero() {
+            return Ok(Some(pause));
+        }
+        let granted = self.shared.checkpoint()?;
+        let end = self.shared.options.clock.monotonic();
+        self.pause_until = end.saturating_add(end.saturating_sub(start).saturating_mul(PAUSE));
+        Ok((!granted).then_some(RETRY))
     }
 }
 

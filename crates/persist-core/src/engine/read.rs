@@ -90,16 +90,16 @@ impl<M: Model> Engine<M> {
         let mut unseen = newest_rows(&database)?;
         found.rows = unseen.len() as u64;
         self.shared.cache.for_each(|record| {
-            let id = (record.key.clone(), fields_of(record));
+            let id = (record.key().into(), fields_of(record));
             let row = unseen.remove(&id);
             if record.seq > until {
                 return;
             }
             found.records += 1;
             match row {
-                None => note(&mut found.missing, &record.key),
+                None => note(&mut found.missing, record.key()),
                 Some((version, data)) if version == record.version && *data == *record.data => {}
-                Some(_) => note(&mut found.differing, &record.key),
+                Some(_) => note(&mut found.differing, record.key()),
             }
         });
         for ((key, _), _) in unseen {

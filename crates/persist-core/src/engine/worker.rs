@@ -24,6 +24,11 @@ const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// How soon a flush that failed is tried again, at first and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// After a flush that nobody asked for the next one waits so many times as long as it took: of what comes in meanwhile
+/// it makes one transaction, which costs a row half as much at 20,000 rows as at 1,000.
+const PAUSE: u32 = 3;
+/// … but no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the worker is told.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub(super) struct Worker<M: Model> {
     commands: flume::Receiver<Command>,
     appender: Option<Appender>,
     next_flush: Duration,
+    /// Until then no flush begins that can wait.
+    pause_until: Duration,
     next_rotation: Duration,
     retry: Option<(Duration, Duration)>,
 }
@@ -63,7 +70,7 @@ impl<M: Model> Worker<M> {
         let now = shared.options.clock.monotonic();
         let next_flush = now.saturating_add(shared.options.flush_interval);
         let next_rotation = now.saturating_add(shared.options.max_wal_age);
-        Self { shared, commands, appender: None, next_flush, next_rotation, retry: None }
+        Self { shared, commands, appender: None, next_flush, pause_until: now, next_rotation, retry: None }
     }
 
     fn work(&mut self) {
@@ -117,11 +124,12 @@ impl<M: Model> Worker<M> {
         let waiting = self.shared.pending.waiting();
         let due = match self.retry {
             Some((at, _)) => at <= now,
-            None => {
-                self.next_flush <= now
-                    || waiting.records >= self.shared.options.batch_size
-                    || waiting.bytes > self.shared.options.max_unflushed_bytes / 4
+            None if waiting.bytes > self.shared.options.max_unflushed_bytes / 4 => true,
+            None if self.next_flush <= now || waiting.records >= self.shared.options.batch_size => {
+                self.next_flush = self.next_flush.min(self.pause_until);
+                self.pause_until <= now
             }
+            None => false,
         };
         if due {
             self.flush_in_background();
@@ -129,12 +137,15 @@ impl<M: Model> Worker<M> {
     }
 
     fn flush_in_background(&mut self) {
-        self.next_flush = self.shared.options.clock.monotonic().saturating_add(self.shared.options.flush_interval);
+        let start = self.shared.options.clock.monotonic();
+        self.next_flush = start.saturating_add(self.shared.options.flush_interval);
         if let Err(error) = self.flush(self.shared.log.last_seq()) {
             let wait = self.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
             self.retry = Some((self.shared.options.clock.monotonic().saturating_add(wait), wait));
             tracing::error!(%error, retry_in = ?wait, "a flush failed; its records stay in the log and in memory");
         }
+        let end = self.shared.options.clock.monotonic();
+        self.pause_until = end.saturating_add(end.saturating_sub(start).saturating_mul(PAUSE).min(LONGEST_PAUSE));
     }
 
     /// Flushes everything up to `seq`, and what the failure of an earlier flush left.

@@ -9,6 +9,7 @@ use super::worker::Command;
 use crate::codec::Entry;
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
 use crate::model::Model;
 use crate::record::Record;
 use crate::wal::Reach;
@@ -43,7 +44,7 @@ impl<M: Model> Engine<M> {
             shared.pending.wait_for_room(limit, shared.options.busy_timeout)?;
         }
 
-        let key = Box::from(entry.key);
+        let key = Key::from(entry.key);
         let data = entry.data.into_boxed_str();
         let part = entry.part.clone();
         let fields: Vec<Option<&str>> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(&entry.part, at)).collect();

@@ -4,9 +4,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, MutexGuard};
 
+use super::gate::{Gates, Served};
 use super::line::{self, Tail};
 use super::writer::{Active, Log, Reach, Segment, Shared};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,16 +22,21 @@ const LAYOUT_LEAST_BYTES: u64 = 4096;
 static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
 
 impl Log {
-    /// Makes the caller the leader for this work.
+    /// Makes the caller the leader for this work, which serves whom `served` says if it succeeds.
     pub(super) fn lead(
         &self,
         shared: &mut MutexGuard<'_, Shared>,
+        served: Served,
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
     ) -> Result<()> {
         shared.leading = true;
-        let mut turn = Turn { changed: &self.changed, shared, is_over: false };
+        let mut turn =
+            Turn { changed: &self.changed, gates: &self.gates, shared, served: Served::Unknown, is_over: false };
         let done = work(turn.shared);
         turn.is_over = true;
+        if done.is_ok() {
+            turn.served = served;
+        }
         done
     }
 
@@ -105,7 +112,8 @@ impl Log {
         });
         shared.syncs += 1;
         synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &active.path, error)))?;
-        shared.durable = shared.written;
+        let written = shared.written;
+        self.note_durable(shared, written);
         let last_seq = shared.written;
         shared.closed.push(Segment { path: active.path, last_seq });
         Ok(())
@@ -128,6 +136,9 @@ impl Log {
         }
         let (file, offset) = (Arc::clone(&active.file), active.position);
         active.position += bytes.len() as u64;
+        if reach == Reach::Durable {
+            state.places.begin_sync(last_seq);
+        }
         let done = MutexGuard::unlocked(shared, || {
             write_all_at(file.as_ref(), offset, &bytes)?;
             if reach == Reach::Durable { file.sync_data() } else { Ok(()) }
@@ -139,7 +150,7 @@ impl Log {
         shared.groups += u64::from(!bytes.is_empty());
         shared.written = last_seq;
         if reach == Reach::Durable {
-            shared.durable = last_seq;
+            self.note_durable(shared, last_seq);
             shared.syncs += 1;
         }
         shared.spare = bytes;
@@ -148,6 +159,11 @@ impl Log {
             shared.group.rest = group.rest;
         }
         Ok(())
+    }
+
+    fn note_durable(&self, shared: &mut Shared, seq: u64) {
+        shared.durable = seq;
+        self.durable.store(seq, Ordering::Release);
     }
 
     fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
@@ -185,7 +201,9 @@ impl Log {
 /// A leader's turn. It ends, and the others go on, even where the work panics: what became of the files is unknown then.
 struct Turn<'a, 'b> {
     changed: &'a Condvar,
+    gates: &'a Gates,
     shared: &'a mut MutexGuard<'b, Shared>,
+    served: Served,
     is_over: bool,
 }
 
@@ -195,7 +213,10 @@ impl Drop for Turn<'_, '_> {
             self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it wrote");
         }
         self.shared.leading = false;
+        let opening = self.shared.places.end(self.served);
         self.changed.notify_all();
+        // Who is done needs the log's lock no more, and is not to wait for it.
+        MutexGuard::unlocked(self.shared, || self.gates.open(opening));
     }
 }
 

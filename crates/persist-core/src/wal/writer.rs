@@ -13,10 +13,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::gate::{Gates, Places, Served};
 use super::line::{self, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
 use crate::clock::Clock;
@@ -156,6 +158,10 @@ pub struct Log {
     pub(super) options: LogOptions,
     pub(super) shared: Mutex<Shared>,
     pub(super) changed: Condvar,
+    /// Where those wait who wait for a sync; all others wait for `changed`.
+    pub(super) gates: Gates,
+    /// What `Shared` calls durable, for those who come from a gate.
+    pub(super) durable: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -168,6 +174,7 @@ pub(super) struct Shared {
     pub(super) group: Group,
     pub(super) spare: Vec<u8>,
     pub(super) leading: bool,
+    pub(super) places: Places,
     pub(super) written: u64,
     pub(super) durable: u64,
     pub(super) refusal: Option<(ErrorKind, String)>,
@@ -220,6 +227,7 @@ impl Log {
             group: Group::default(),
             spare: Vec::new(),
             leading: false,
+            places: Places::default(),
             written: durable,
             durable,
             refusal: None,
@@ -228,7 +236,17 @@ impl Log {
             syncs: 0,
         };
         let dir = dir.to_owned();
-        Self { fs, clock, dir, store: store.to_owned(), options, shared: Mutex::new(shared), changed: Condvar::new() }
+        Self {
+            fs,
+            clock,
+            dir,
+            store: store.to_owned(),
+            options,
+            shared: Mutex::new(shared),
+            changed: Condvar::new(),
+            gates: Gates::default(),
+            durable: AtomicU64::new(durable),
+        }
     }
 
     /// Finds space for lines of together at most `bytes` bytes and holds the log for them: no other line comes between.
@@ -247,7 +265,7 @@ impl Log {
             if shared.leading {
                 self.changed.wait(&mut shared);
             } else {
-                self.lead(&mut shared, |shared| self.make_room(shared, bytes))?;
+                self.lead(&mut shared, Served::Unknown, |shared| self.make_room(shared, bytes))?;
             }
         }
     }
@@ -271,10 +289,22 @@ impl Log {
             if let Some((ErrorKind::Poisoned, _)) = shared.refusal {
                 return shared.usable();
             }
-            if shared.leading {
-                self.changed.wait(&mut shared);
-            } else {
-                self.lead(&mut shared, |shared| self.write_group(shared, reach))?;
+            match (shared.leading, reach) {
+                (false, Reach::Written) => {
+                    self.lead(&mut shared, Served::Written, |shared| self.write_group(shared, reach))?;
+                }
+                (false, Reach::Durable) => {
+                    self.lead(&mut shared, Served::Synced, |shared| self.write_group(shared, reach))?;
+                }
+                (true, Reach::Written) => self.changed.wait(&mut shared),
+                (true, Reach::Durable) => {
+                    let place = shared.places.place(seq);
+                    self.gates.wait(place, || drop(shared));
+                    if self.durable.load(Ordering::Acquire) >= seq {
+                        return Ok(());
+                    }
+                    shared = self.shared.lock();
+                }
             }
         }
     }
@@ -297,7 +327,7 @@ impl Log {
             self.changed.wait(&mut shared);
         }
         shared.usable()?;
-        self.lead(&mut shared, |shared| self.close_segment(shared))
+        self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
     }
 
     /// Removes the closed segments whose lines are all at or below `seq`, and says how many.
@@ -318,8 +348,12 @@ impl Log {
 
     /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned). The first reason stays.
     pub fn poison(&self, reason: &str) {
-        self.shared.lock().refuse(ErrorKind::Poisoned, reason);
+        let mut shared = self.shared.lock();
+        shared.refuse(ErrorKind::Poisoned, reason);
+        let opening = shared.places.wake_all();
+        drop(shared);
         self.changed.notify_all();
+        self.gates.open(opening);
     }
 
     /// Makes all lines durable, closes the segment and refuses further lines.
@@ -334,7 +368,7 @@ impl Log {
         shared.usable()?;
         // First: a line that came between would neither be refused nor be in the segment.
         shared.refuse(ErrorKind::Closed, "the store was closed");
-        self.lead(&mut shared, |shared| self.close_segment(shared))
+        self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
     }
 
     /// The error that further lines would get, if any.

@@ -1,0 +1,10 @@
+//! The workloads: what persist is made to do, and which floors stand beside it.
+
+mod bench;
+mod flush;
+mod read;
+mod recovery;
+mod write;
+
+pub(crate) use bench::{Bench, Scale, run_all};
+pub(crate) use recovery::step;

@@ -1,0 +1,132 @@
+//! Writes, durable ones and those that only the operating system has.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use persist_core::clock::SystemClock;
+use persist_core::fs::Disk;
+use persist_core::wal::{Body, Log, LogOptions, LogStart, Reach};
+use persist_dated::{DatedConfig, DatedStore, Durability};
+
+use super::bench::{Bench, DATE, PERSIST, never_flushed};
+use crate::Result;
+use crate::drive::{Contender, Figures, drive, in_turns};
+use crate::flight::{self, Flight};
+use crate::floor::file::Lines;
+use crate::floor::group_commit::GroupCommit;
+use crate::report::Report;
+
+const GROWING: &str = "floor: growing file";
+const LAID_OUT: &str = "floor: laid out";
+const GROUP_COMMIT: &str = "floor: group commit";
+const WRITE: &str = "floor: write(2)";
+/// persist with nothing flushed meanwhile, to see what DuckDB takes away on a machine of few cores.
+const UNFLUSHED: &str = "persist, unflushed";
+/// persist's log alone, to see what the rest of a write costs.
+const LOG: &str = "persist, log alone";
+
+/// More than any run of one thread fills.
+const LAID_OUT_BYTES: u64 = 16 << 20;
+const LAID_OUT_FOR_GROUPS_BYTES: u64 = 96 << 20;
+
+pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
+    for (name, threads) in [("durable-1-thread", 1), ("durable-8-threads", 8), ("durable-64-threads", 64)] {
+        if !bench.wants(name) {
+            continue;
+        }
+        let mut contenders: Vec<Contender<'_>> = vec![
+            (PERSIST, Box::new(move || store(bench, threads, Durability::Sync, true))),
+            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Sync, false))),
+            (LOG, Box::new(move || log(bench, threads, Reach::Durable))),
+            (GROUP_COMMIT, Box::new(move || group_commit(bench, threads))),
+            (LAID_OUT, Box::new(move || lines(bench, threads, LAID_OUT_BYTES, true))),
+        ];
+        if threads == 1 {
+            contenders.push((GROWING, Box::new(move || lines(bench, threads, 0, true))));
+        }
+        let floor = if threads == 1 { LAID_OUT } else { GROUP_COMMIT };
+        report.add(name, floor, &in_turns(bench.scale.rounds, contenders)?);
+    }
+    Ok(())
+}
+
+pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
+    for (name, threads) in [("os-1-thread", 1), ("os-8-threads", 8)] {
+        if !bench.wants(name) {
+            continue;
+        }
+        let contenders: Vec<Contender<'_>> = vec![
+            (PERSIST, Box::new(move || store(bench, threads, Durability::Os, true))),
+            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Os, false))),
+            (LOG, Box::new(move || log(bench, threads, Reach::Written))),
+            (WRITE, Box::new(move || lines(bench, threads, 0, false))),
+        ];
+        report.add(name, WRITE, &in_turns(bench.scale.rounds, contenders)?);
+    }
+    Ok(())
+}
+
+/// A store as it comes, which flushes into DuckDB all the while, or one that does so only when it is closed.
+fn store(bench: &Bench, threads: usize, durability: Durability, flushes: bool) -> Result<Figures> {
+    let dir = bench.folder("store")?;
+    let config = if flushes { DatedConfig::new(&dir) } else { never_flushed(&dir) };
+    let store = DatedStore::open(DATE, config.durability(durability))?;
+    store.store("the first write makes the segment", &Flight::new(0))?;
+    let keys: Vec<Mutex<String>> = (0..threads).map(|_| Mutex::default()).collect();
+    let figures = drive(threads, bench.scale.run, 1, |thread, n| {
+        let Some(mut key) = keys.get(thread).and_then(Mutex::try_lock) else {
+            return Err("two threads, one key".into());
+        };
+        let n = (thread as u64) << 24 | n;
+        flight::key(n, &mut key);
+        store.store(&key, &Flight::new(n))?;
+        Ok(())
+    })?;
+    store.close()?;
+    std::fs::remove_dir_all(&dir)?;
+    Ok(figures)
+}
+
+fn log(bench: &Bench, threads: usize, reach: Reach) -> Result<Figures> {
+    let dir = bench.folder("log")?;
+    let clock = Arc::new(SystemClock::default());
+    let log = Log::new(Arc::new(Disk), clock, &dir, "00ff", LogOptions::default(), LogStart::default());
+    let line = body();
+    let figures = drive(threads, bench.scale.run, 1, |_, _| {
+        let body = Body::new(line.clone());
+        let stamp = log.begin(body.line_bytes_at_most())?.push(body, Some(1));
+        Ok(log.wait(stamp.seq, reach)?)
+    })?;
+    log.close()?;
+    std::fs::remove_dir_all(&dir)?;
+    Ok(figures)
+}
+
+/// A line up to where the log takes over.
+fn body() -> Vec<u8> {
+    let mut line = flight::line(1_000_000);
+    let tail = b",\"at\":\"".len();
+    let at = line.windows(tail).rposition(|bytes| bytes == b",\"at\":\"").unwrap_or(0);
+    line.truncate(at);
+    line
+}
+
+fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
+    let dir = bench.folder("group-commit")?;
+    let file = GroupCommit::new(&dir.join("lines"), LAID_OUT_FOR_GROUPS_BYTES)?;
+    let line = flight::line(1_000_000);
+    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line))?;
+    drop(file);
+    std::fs::remove_dir_all(&dir)?;
+    Ok(figures)
+}
+
+fn lines(bench: &Bench, threads: usize, laid_out_bytes: u64, sync: bool) -> Result<Figures> {
+    let dir = bench.folder("lines")?;
+    let file = Lines::new(&dir.join("lines"), laid_out_bytes)?;
+    let line = flight::line(1_000_000);
+    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line, sync))?;
+    drop(file);
+    std::fs::remove_dir_all(&dir)?;
+    Ok(figures)
+}

@@ -1,0 +1,50 @@
+//! That each workload runs and reports persist beside a floor. The figures of a dev build say nothing.
+
+#[test]
+fn every_workload_reports_persist_and_a_floor() {
+    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let json = dir.path().join("report.json");
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
+        .args(["--tiny", "3000", "--dir"])
+        .arg(dir.path())
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    for workload in [
+        "durable-1-thread",
+        "durable-8-threads",
+        "durable-64-threads",
+        "os-1-thread",
+        "os-8-threads",
+        "get-1m-1-thread",
+        "get-1m-2-threads-writer",
+        "flush-1000-at-100k",
+        "flush-1000-at-1m",
+        "recovery-1m",
+    ] {
+        let rates: Vec<_> =
+            report.iter().filter(|row| row["workload"] == workload && row["metric"] == "ops_per_s").collect();
+        assert!(rates.iter().all(|row| row["value"].as_f64().unwrap() > 0.0), "{rates:?}");
+        assert!(rates.iter().any(|row| row["store"] == "persist"), "{workload}: {rates:?}");
+        assert!(rates.iter().any(|row| row["store"].as_str().unwrap().starts_with("floor")), "{workload}: {rates:?}");
+    }
+}
+
+#[test]
+fn only_the_workloads_that_are_named_run() {
+    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let json = dir.path().join("report.json");
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
+        .args(["--tiny", "300", "--only", "os-", "--dir"])
+        .arg(dir.path())
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert!(!report.is_empty() && report.iter().all(|row| row["workload"].as_str().unwrap().starts_with("os-")));
+}
