@@ -14,7 +14,8 @@ use super::writer::{Active, Log, Reach, Segment, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, write_all_at};
 
-/// The first step in which a segment is laid out; each further one is as long as the segment is by then.
+/// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
+/// after a full one is laid out in one piece, because each step costs a sync.
 const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
 /// What is laid out where a whole step does not fit the disk any more.
 const LAYOUT_LEAST_BYTES: u64 = 4096;
@@ -43,10 +44,13 @@ impl Log {
     // From here on down: only the leader.
 
     pub(super) fn make_room(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
-        if shared.is_full(bytes, &self.options) {
+        let is_full = shared.is_full(bytes, &self.options);
+        if is_full {
             self.close_segment(shared)?;
         }
-        let Some(active) = &shared.active else { return self.start_segment(shared, bytes) };
+        let Some(active) = &shared.active else {
+            return self.start_segment(shared, bytes, if is_full { u64::MAX } else { LAYOUT_STEP_BYTES });
+        };
         let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
         let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
         let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
@@ -65,14 +69,13 @@ impl Log {
         Ok(())
     }
 
-    fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
+    fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64, step: u64) -> Result<()> {
         let id = shared.next_segment;
         // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
         shared.next_segment = id.next();
         let path = self.dir.join(id.to_string());
         let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step =
-            LAYOUT_STEP_BYTES.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let step = step.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
         let started = MutexGuard::unlocked(shared, || {
             let file =
                 self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
