@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, write_all_at};
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
-/// after a full one is laid out in one piece, because each step costs a sync.
+/// after a full one is laid out to that one's length in one piece, because each step costs a sync.
 const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
 /// What is laid out where a whole step does not fit the disk any more.
 const LAYOUT_LEAST_BYTES: u64 = 4096;
@@ -44,13 +44,13 @@ impl Log {
     // From here on down: only the leader.
 
     pub(super) fn make_room(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64) -> Result<()> {
-        let is_full = shared.is_full(bytes, &self.options);
-        if is_full {
+        let mut step = LAYOUT_STEP_BYTES;
+        if shared.is_full(bytes, &self.options) {
+            let active = shared.active.as_ref();
+            step = step.max(active.map_or(0, |active| active.position + shared.group.bytes_at_most));
             self.close_segment(shared)?;
         }
-        let Some(active) = &shared.active else {
-            return self.start_segment(shared, bytes, if is_full { u64::MAX } else { LAYOUT_STEP_BYTES });
-        };
+        let Some(active) = &shared.active else { return self.start_segment(shared, bytes, step) };
         let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
         let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
         let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
@@ -75,7 +75,8 @@ impl Log {
         shared.next_segment = id.next();
         let path = self.dir.join(id.to_string());
         let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step = step.min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let most = self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
+        let step = step.next_multiple_of(LAYOUT_LEAST_BYTES).min(most).max(least);
         let started = MutexGuard::unlocked(shared, || {
             let file =
                 self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
