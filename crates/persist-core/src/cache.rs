@@ -8,7 +8,6 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -18,13 +17,21 @@ use crate::model::Model;
 use crate::record::Record;
 
 const SHARDS: usize = 64;
+/// So many records are loaded together: some hundreds for each shard.
+const LOADED_TOGETHER: usize = 32_768;
 
 /// The records of a store.
 #[derive(Debug)]
 pub(crate) struct Cache<M: Model> {
-    shards: Vec<RwLock<HashTable<Group<M>>>>,
+    shards: Vec<RwLock<Shard<M>>>,
     hasher: DefaultHashBuilder,
-    len: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Shard<M: Model> {
+    groups: HashTable<Group<M>>,
+    /// Counted here and not for all shards at once, or cores that fill them would take the count from each other.
+    records: usize,
 }
 
 /// The records of one key, and the part of the key's hash that places them. It lies where the tag would leave a gap,
@@ -70,22 +77,21 @@ impl Hash32 {
 impl<M: Model> Cache<M> {
     pub(crate) fn new() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::new(HashTable::new())).collect(),
+            shards: (0..SHARDS).map(|_| RwLock::new(Shard { groups: HashTable::new(), records: 0 })).collect(),
             hasher: DefaultHashBuilder::default(),
-            len: AtomicUsize::new(0),
         }
     }
 
     /// The number of records.
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.read().records).sum()
     }
 
     /// The record of this key and these fields of its part.
     pub(crate) fn get(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
         let (shard, hash) = self.shard(key)?;
         let shard = shard.read();
-        match shard.find(hash.place(), |group| group.is(hash, key))? {
+        match shard.groups.find(hash.place(), |group| group.is(hash, key))? {
             Group::One(_, record) => is_part::<M>(record, fields).then(|| Arc::clone(record)),
             Group::Many(_, records) => {
                 records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)).map(Arc::clone)
@@ -96,7 +102,7 @@ impl<M: Model> Cache<M> {
     /// All records of a key, in no particular order.
     pub(crate) fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
         let Some((shard, hash)) = self.shard(key) else { return Vec::new() };
-        match shard.read().find(hash.place(), |group| group.is(hash, key)) {
+        match shard.read().groups.find(hash.place(), |group| group.is(hash, key)) {
             None => Vec::new(),
             Some(Group::One(_, record)) => vec![Arc::clone(record)],
             Some(Group::Many(_, records)) => records.iter().map(Arc::clone).collect(),
@@ -111,32 +117,34 @@ impl<M: Model> Cache<M> {
         make: impl FnOnce(u32) -> Arc<Record<M>>,
     ) -> Arc<Record<M>> {
         let Some((shard, hash)) = self.shard(key) else { return make(0) };
-        let mut shard = shard.write();
-        match shard.entry(hash.place(), |group| group.is(hash, key), Group::place) {
+        let shard = &mut *shard.write();
+        match shard.groups.entry(hash.place(), |group| group.is(hash, key), Group::place) {
             Entry::Vacant(entry) => {
                 let record = make(0);
                 entry.insert(Group::One(hash.0, Arc::clone(&record)));
-                self.len.fetch_add(1, Ordering::Relaxed);
+                shard.records += 1;
                 record
             }
-            Entry::Occupied(mut entry) => self.update_group(entry.get_mut(), fields, make),
+            Entry::Occupied(mut entry) => self.update_group(entry.get_mut(), &mut shard.records, fields, make),
         }
     }
 
-    /// Puts in a record, unless one of its id with a higher `seq` is there.
-    pub(crate) fn insert_newer(&self, record: Arc<Record<M>>) {
-        let fields: Vec<Option<&str>> = fields::<M>(&record).collect();
-        let Some((shard, hash)) = self.shard(record.key()) else { return };
-        let mut shard = shard.write();
-        match shard.entry(hash.place(), |group| group.is(hash, record.key()), Group::place) {
+    /// Takes many records, of which one stays out where one of its id with a higher `seq` is there.
+    pub(crate) fn load(&self) -> Load<'_, M> {
+        Load { cache: self, waiting: (0..SHARDS).map(|_| Vec::new()).collect(), count: 0 }
+    }
+
+    fn insert_newer(&self, shard: &mut Shard<M>, hash: Hash32, record: Arc<Record<M>>) {
+        match shard.groups.entry(hash.place(), |group| group.is(hash, record.key()), Group::place) {
             Entry::Vacant(entry) => {
-                entry.insert(Group::One(hash.0, Arc::clone(&record)));
-                self.len.fetch_add(1, Ordering::Relaxed);
+                entry.insert(Group::One(hash.0, record));
+                shard.records += 1;
             }
             Entry::Occupied(mut entry) => {
+                let fields: Vec<Option<&str>> = fields::<M>(&record).collect();
                 let group = entry.get_mut();
                 if self.find(group, &fields).is_none_or(|present| present.seq <= record.seq) {
-                    self.update_group(group, &fields, |_| Arc::clone(&record));
+                    self.update_group(group, &mut shard.records, &fields, |_| Arc::clone(&record));
                 }
             }
         }
@@ -147,7 +155,7 @@ impl<M: Model> Cache<M> {
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Record<M>>)) {
         for shard in &self.shards {
             let mut records: Vec<Arc<Record<M>>> = Vec::new();
-            for group in shard.read().iter() {
+            for group in shard.read().groups.iter() {
                 match group {
                     Group::One(_, record) => records.push(Arc::clone(record)),
                     Group::Many(_, many) => records.extend(many.iter().map(Arc::clone)),
@@ -167,6 +175,7 @@ impl<M: Model> Cache<M> {
     fn update_group(
         &self,
         group: &mut Group<M>,
+        records_of_shard: &mut usize,
         fields: &[Option<&str>],
         make: impl FnOnce(u32) -> Arc<Record<M>>,
     ) -> Arc<Record<M>> {
@@ -184,7 +193,7 @@ impl<M: Model> Cache<M> {
                 records.insert_unique(rehash(present), Arc::clone(present), rehash);
                 records.insert_unique(rehash(&record), Arc::clone(&record), rehash);
                 *group = Group::Many(hash, Box::new(records));
-                self.len.fetch_add(1, Ordering::Relaxed);
+                *records_of_shard += 1;
                 record
             }
             Group::Many(_, records) => {
@@ -197,7 +206,7 @@ impl<M: Model> Cache<M> {
                     Entry::Vacant(entry) => {
                         let record = make(0);
                         entry.insert(Arc::clone(&record));
-                        self.len.fetch_add(1, Ordering::Relaxed);
+                        *records_of_shard += 1;
                         record
                     }
                 }
@@ -206,9 +215,9 @@ impl<M: Model> Cache<M> {
     }
 
     #[inline]
-    fn shard(&self, key: &str) -> Option<(&RwLock<HashTable<Group<M>>>, Hash32)> {
+    fn shard(&self, key: &str) -> Option<(&RwLock<Shard<M>>, Hash32)> {
         let hash = self.hasher.hash_one(key);
-        Some((self.shards.get((hash >> 32) as usize % SHARDS)?, Hash32(hash as u32)))
+        Some((self.shards.get(shard_of(hash))?, Hash32(hash as u32)))
     }
 
     fn hash_fields(&self, fields: &[Option<&str>]) -> u64 {
@@ -222,6 +231,47 @@ impl<M: Model> Cache<M> {
         fields::<M>(record).for_each(|field| field.hash(&mut hasher));
         hasher.finish()
     }
+}
+
+/// Many records on their way in. They are sorted by shard and put in some hundreds at a time: cores that load together
+/// seldom want the same shard, and its table stays near while it is filled. What waits is put in when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Load<'c, M: Model> {
+    cache: &'c Cache<M>,
+    waiting: Vec<Vec<(Hash32, Arc<Record<M>>)>>,
+    count: usize,
+}
+
+impl<M: Model> Load<'_, M> {
+    pub(crate) fn add(&mut self, record: Arc<Record<M>>) {
+        let hash = self.cache.hasher.hash_one(record.key());
+        let Some(waiting) = self.waiting.get_mut(shard_of(hash)) else { return };
+        waiting.push((Hash32(hash as u32), record));
+        self.count += 1;
+        if self.count >= LOADED_TOGETHER {
+            self.put();
+        }
+    }
+
+    fn put(&mut self) {
+        for (shard, waiting) in self.cache.shards.iter().zip(&mut self.waiting) {
+            let shard = &mut *shard.write();
+            for (hash, record) in waiting.drain(..) {
+                self.cache.insert_newer(shard, hash, record);
+            }
+        }
+        self.count = 0;
+    }
+}
+
+impl<M: Model> Drop for Load<'_, M> {
+    fn drop(&mut self) {
+        self.put();
+    }
+}
+
+fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
 }
 
 fn fields<M: Model>(record: &Record<M>) -> impl Iterator<Item = Option<&str>> {
@@ -294,7 +344,7 @@ mod tests {
     fn the_highest_seq_stays_in_whichever_order_records_come() {
         let cache = Cache::<Parted>::new();
         for (seq, part) in [(2, None), (1, None), (3, Some("p")), (5, Some("p")), (4, Some("p"))] {
-            cache.insert_newer(record("k", part, seq, 1));
+            cache.load().add(record("k", part, seq, 1));
         }
         assert_eq!(cache.get("k", &[None]).map(|record| record.seq), Some(2));
         assert_eq!(cache.get("k", &[Some("p")]).map(|record| record.seq), Some(5));

@@ -94,14 +94,16 @@ impl<M: Model> Engine<M> {
         locks: Vec<Lock>,
     ) -> Result<Self> {
         let cache = Cache::new();
+        let mut load = cache.load();
         database.load(&mut |row| {
             if row.removed {
                 let message = format!("{} was written by a later version", location.database.display());
                 return Err(Error::config(message));
             }
-            cache.insert_newer(Arc::new(loaded::<M>(&row)));
+            load.add(Arc::new(loaded::<M>(&row)));
             Ok(())
         })?;
+        drop(load);
         let pending = Pending::new(replay(recovered, &cache)?);
         let mut start = recovered.start();
         start.last_at = start.last_at.max(state.at);
@@ -254,9 +256,10 @@ fn replay<M: Model>(recovered: &Recovered, cache: &Cache<M>) -> Result<VecDeque<
     let read = |from: usize| -> Result<Vec<Arc<Record<M>>>> {
         let to = (from + chunk).min(recovered.len());
         let mut records = Vec::with_capacity(to - from);
+        let mut load = cache.load();
         for line in recovered.lines(from..to) {
             let record = Arc::new(codec::record::<M>(&line)?);
-            cache.insert_newer(Arc::clone(&record));
+            load.add(Arc::clone(&record));
             records.push(record);
         }
         Ok(records)

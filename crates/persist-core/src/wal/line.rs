@@ -11,6 +11,7 @@
 use crc32fast::Hasher;
 
 use super::name::SegmentId;
+use super::reader::Place;
 use crate::timestamp::Timestamp;
 
 /// `,"crc":"xxxxxxxx"}`
@@ -97,7 +98,7 @@ pub struct Line<'a> {
     pub version: Option<u32>,
     /// In the first line of a group: the highest `seq` that was durable before the group was written.
     pub synced: Option<u64>,
-    /// In the first line of a segment: the id of the store that wrote it.
+    /// In the first line of a segment: the id of the store that wrote it. Not among the lines that recovery hands out.
     pub store: Option<&'a str>,
     /// In a line that bridges damage: the first of the `seq`s that were lost; the line's own is the last.
     pub lost_from: Option<u64>,
@@ -122,9 +123,12 @@ impl<'a> Line<'a> {
         }
         let text = std::str::from_utf8(bytes).ok()?;
         // A quote inside a JSON string is escaped, so the last unescaped `,"at":"` starts the tail.
-        let window_start =
-            (bytes.len().saturating_sub(TAIL_MAX_BYTES)..bytes.len()).find(|at| text.is_char_boundary(*at))?;
-        let body_bytes = window_start + text.get(window_start..)?.rfind(",\"at\":\"")?;
+        let window_start = bytes.len().saturating_sub(TAIL_MAX_BYTES);
+        let window = bytes.get(window_start..)?;
+        // By its rarest letter: a general search of text from its end took 7 % of a recovery.
+        let at = memchr::memrchr_iter(b'a', window)
+            .find(|a| window.get(a.saturating_sub(2)..).is_some_and(|found| found.starts_with(b",\"at\":\"")))?;
+        let body_bytes = window_start + at.checked_sub(2)?;
         let mut tail = Fields(text.get(body_bytes..text.len() - CRC_BYTES)?);
         let at = Timestamp::parse(tail.text("at")?)?.unix_micros();
         let version = tail.number("version").map(u32::try_from).transpose().ok()?;
@@ -140,6 +144,20 @@ impl<'a> Line<'a> {
             None => None,
         };
         Some(Self { text, body_bytes, seq, at, version, synced, store, lost_from })
+    }
+
+    /// The line at a place, without its newline, which [`Line::parse`] read before.
+    pub(super) fn checked(bytes: &'a [u8], place: &Place) -> Option<Self> {
+        Some(Self {
+            text: std::str::from_utf8(bytes).ok()?,
+            body_bytes: place.body_bytes,
+            seq: place.seq,
+            at: place.at,
+            version: place.version,
+            synced: place.synced,
+            store: None,
+            lost_from: place.is_bridge.then_some(place.from),
+        })
     }
 
     /// The whole line: a JSON object.

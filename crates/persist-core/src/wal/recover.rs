@@ -11,7 +11,9 @@
 //!
 //! `docs/crash-safety.md` has the argument, step by step.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::line::Line;
 use super::name::SegmentId;
@@ -116,13 +118,9 @@ impl<'a> Recovery<'a> {
     fn scan(&self) -> Result<(Vec<Scan>, SegmentId)> {
         let names = self.fs.list(self.dir).map_err(|error| Error::io("cannot list", self.dir, error))?;
         let next = names.iter().filter_map(|name| SegmentId::of_any(name)).max().map_or(SegmentId(1), SegmentId::next);
-        let mut scans = Vec::new();
-        for (id, name) in names.iter().filter_map(|name| Some((SegmentId::parse(name)?, name))) {
-            let path = self.dir.join(name);
-            let bytes = read(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
-            let mut scan = Scan::new(id, path, bytes);
-            scan.void_after(self.bound(&scan)?);
-            scans.push(scan);
+        let mut scans = self.scan_each(&names)?;
+        for scan in &mut scans {
+            scan.void_after(self.bound(scan)?);
         }
         // By the first seq: after an interrupted recovery, or where files were copied, names don't tell the order.
         scans.sort_by_key(|scan| scan.id);
@@ -136,6 +134,29 @@ impl<'a> Recovery<'a> {
             .collect();
         keyed.sort_by_key(|(first, _)| *first);
         Ok((keyed.into_iter().map(|(_, scan)| scan).collect(), next))
+    }
+
+    /// Reads one segment after another, and has the other cores check their lines meanwhile.
+    fn scan_each(&self, names: &[String]) -> Result<Vec<Scan>> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let mut scans = Vec::new();
+        thread::scope(|scope| {
+            let mut under_way: VecDeque<ScopedJoinHandle<'_, Scan>> = VecDeque::new();
+            let mut take = |scan: ScopedJoinHandle<'_, Scan>| -> Result<()> {
+                scans.push(scan.join().map_err(|_| Error::new(ErrorKind::Corrupt, "reading the log panicked"))?);
+                Ok(())
+            };
+            for (id, name) in names.iter().filter_map(|name| Some((SegmentId::parse(name)?, name))) {
+                let path = self.dir.join(name);
+                let bytes = read(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
+                under_way.push_back(scope.spawn(move || Scan::new(id, path, bytes)));
+                if under_way.len() >= cores {
+                    under_way.pop_front().map_or(Ok(()), &mut take)?;
+                }
+            }
+            under_way.into_iter().try_for_each(take)
+        })?;
+        Ok(scans)
     }
 }
 
