@@ -24,6 +24,9 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Fs, read};
 
+/// A smaller segment is checked sooner than a thread is started for it.
+const BYTES_PER_THREAD: usize = 64 * 1024;
+
 /// A store whose lines belong to this one: itself, or one it was restored from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
@@ -139,7 +142,7 @@ impl<'a> Recovery<'a> {
     /// Reads one segment after another, and has the other cores check their lines meanwhile.
     fn scan_each(&self, names: &[String]) -> Result<Vec<Scan>> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut scans = Vec::new();
+        let (mut scans, mut small) = (Vec::new(), Vec::new());
         thread::scope(|scope| {
             let mut under_way: VecDeque<ScopedJoinHandle<'_, Scan>> = VecDeque::new();
             let mut take = |scan: ScopedJoinHandle<'_, Scan>| -> Result<()> {
@@ -149,6 +152,10 @@ impl<'a> Recovery<'a> {
             for (id, name) in names.iter().filter_map(|name| Some((SegmentId::parse(name)?, name))) {
                 let path = self.dir.join(name);
                 let bytes = read(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
+                if bytes.len() < BYTES_PER_THREAD {
+                    small.push(Scan::new(id, path, bytes));
+                    continue;
+                }
                 under_way.push_back(scope.spawn(move || Scan::new(id, path, bytes)));
                 if under_way.len() >= cores {
                     under_way.pop_front().map_or(Ok(()), &mut take)?;
@@ -156,6 +163,7 @@ impl<'a> Recovery<'a> {
             }
             under_way.into_iter().try_for_each(take)
         })?;
+        scans.append(&mut small);
         Ok(scans)
     }
 }
