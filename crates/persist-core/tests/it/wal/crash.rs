@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use persist_test_utils::{Fault, Op, What};
+use persist_test_utils::{Fault, Op, SimFs, What};
 
-use super::driver::{Crash, Driver, Sizes, recover, segments_of, small_segments};
+use super::driver::{Crash, Driver, Sizes, clock, path, recover, segment, segments_of, small_segments};
 use crate::replay::seeds;
 
 /// Runs `steps` of a workload in a world with this fault.
@@ -96,4 +96,25 @@ fn interrupt_recovery(image: &Driver, seed: u64) {
             assert!(driver.recover());
         }
     }
+}
+
+/// An interrupted recovery cut the old segment and did not sync it. Who reads it next sees it cut, while the disk still
+/// has the tail: with new lines under the same `seq`s elsewhere, that tail would be damage when it came back.
+#[test]
+fn a_cut_that_an_interrupted_recovery_did_not_sync_is_made_durable_by_the_next() {
+    let bytes = [segment(1, &[&[1, 2], &[3, 4, 5]]), vec![b'\n'; 300], b"{\"key\":\"torn".to_vec()].concat();
+    let fs = SimFs::new();
+    fs.write_file(path(1), &bytes);
+    let whole = fs.kill();
+    recover(&whole, &clock(), 0).unwrap();
+    let trace = whole.trace();
+    let cut = trace.iter().find(|(_, op, _)| *op == Op::SetLen).unwrap().0;
+    fs.fault(Fault::at(cut, What::StopAfter));
+    recover(&fs, &clock(), 0).unwrap_err();
+    let fs = fs.kill();
+    assert!(fs.read_file(path(1)).unwrap().len() < bytes.len(), "who reads it next sees it cut");
+    assert_eq!(recover(&fs, &clock(), 0).unwrap().len(), 5);
+    let disk = fs.drop_caches();
+    let again = recover(&disk, &clock(), 0).unwrap();
+    assert_eq!((again.len(), again.report().left_out.len()), (5, 0), "{}", again.report());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use persist_core::clock::ManualClock;
@@ -104,7 +105,12 @@ fn power_cuts_under_four_threads_lose_nothing_acknowledged() {
                 let mut watermark = oracle.watermark;
                 for cut in 0..6 {
                     let wanted = oracle.durable + 25 * (cut + 1);
+                    let deadline = Instant::now() + Duration::from_secs(60);
                     while promises.lock().durable < wanted {
+                        if Instant::now() > deadline {
+                            log.poison("so that nobody hangs");
+                            panic!("nothing is written any more");
+                        }
                         std::thread::yield_now();
                     }
                     // Promises made before the cut bind; lines pushed after it may be on the disk or not.

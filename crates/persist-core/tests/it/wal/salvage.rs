@@ -199,3 +199,20 @@ fn a_salvage_that_is_interrupted_ends_the_same_when_started_over() {
         }
     });
 }
+
+#[test]
+fn a_torn_tail_is_cut_alike_under_each_policy() {
+    seeds("a_torn_tail_is_cut_alike", 0..300, |seed| {
+        let mut driver = Driver::with(seed, segments_of(8 * 1024), Sizes::Mixed);
+        driver.run(20);
+        driver.crash(Crash::Cut(seed));
+        let strict = run(&driver.fs.kill(), &driver, RecoveryPolicy::Strict).unwrap();
+        for policy in [RecoveryPolicy::Salvage, RecoveryPolicy::TruncateTail] {
+            let fs = driver.fs.kill();
+            let lenient = run(&fs, &driver, policy).unwrap();
+            assert_eq!(check::lines(&lenient), check::lines(&strict));
+            assert_eq!(lenient.report(), strict.report());
+            check::is_tidy(&fs, &lenient);
+        }
+    });
+}

@@ -279,3 +279,27 @@ fn untrusted_numbers_do_not_panic() {
         }
     }
 }
+
+/// So a sync of lines finds a file that does not grow, and a hole in them reads as fill.
+#[test]
+fn a_segment_is_laid_out_and_durable_before_it_takes_a_line() {
+    let mut driver = Driver::with(1, segments_of(1 << 20), Sizes::Mixed);
+    let mut laid_out = 0;
+    for name in 0..12 {
+        let text = super::driver::body(name, 60_000, &mut driver.rng);
+        driver.push(vec![text]).unwrap();
+        let path = &segments(&driver.fs)[0].0.clone();
+        let (cached, durable) = (driver.fs.read_file(path).unwrap(), driver.fs.drop_caches().read_file(path).unwrap());
+        assert_eq!(cached.len(), durable.len());
+        assert!(cached.len() >= laid_out);
+        laid_out = cached.len();
+        let lines: usize = check::pieces(&durable).map(|(_, text)| text.len() + 1).sum();
+        assert!(lines + 60_000 <= laid_out, "there was space before the line had its seq");
+        assert!(durable[lines..].iter().all(|byte| *byte == b'\n'));
+        driver.sync().unwrap();
+    }
+    assert!(laid_out > 512 * 1024);
+    driver.log.rotate().unwrap();
+    let (path, bytes) = segments(&driver.fs.drop_caches()).remove(0);
+    assert!(bytes.ends_with(b"}\n") && !bytes.ends_with(b"\n\n"), "{} is cut to its length", path.display());
+}
