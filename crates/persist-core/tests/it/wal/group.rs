@@ -96,11 +96,12 @@ fn rotations_amid_writes_lose_no_line_and_hang_nobody() {
 
 #[test]
 fn poison_reaches_every_waiter() {
-    for (op, nth) in [(Op::SyncData, 40), (Op::Write, 40), (Op::SyncAll, 4)] {
+    // In a large segment the 40th write is one of lines; in small ones the fourth such sync closes a segment.
+    for (op, nth, bytes) in [(Op::SyncData, 40, 1 << 20), (Op::Write, 40, 1 << 20), (Op::SyncAll, 4, 4096)] {
         let fs = SimFs::new();
         fs.make_dir(DIR);
         let clock = Arc::new(ManualClock::new(0));
-        let log = super::driver::open(&fs, &clock, segments_of(4 * 1024), LogStart::default());
+        let log = super::driver::open(&fs, &clock, segments_of(bytes), LogStart::default());
         fs.fault(Fault::nth(op, nth, What::Errno(errno::EIO)));
         let acknowledged: Vec<u64> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS)
@@ -110,8 +111,8 @@ fn poison_reaches_every_waiter() {
                         let mut acknowledged = 0;
                         for number in 0..20_000 {
                             let body = line(thread, number);
-                            let bytes = body.line_bytes_at_most();
-                            let done = log.begin(bytes).map(|mut append| append.push(body, None).seq);
+                            let begun = log.begin(body.line_bytes_at_most());
+                            let done = begun.map(|mut append| append.push(body, None).seq);
                             match done.and_then(|seq| log.wait(seq, Reach::Durable).map(|()| seq)) {
                                 Ok(seq) => acknowledged = seq,
                                 Err(error) => {
