@@ -127,7 +127,8 @@ fn a_torn_tail_is_cut_kept_and_reported() {
 #[test]
 fn a_damaged_segment_is_refused_with_its_place_and_the_policies_say_what_else() {
     let flip = |dir: &Path| {
-        let path = segments(dir).swap_remove(1);
+        // Not the last one, and none that the checkpoint after the flush may cover by now.
+        let path = segments(dir).into_iter().rev().nth(1).unwrap();
         let mut bytes = fs::read(&path).unwrap();
         let at = bytes.iter().position(|byte| *byte == b'n').unwrap();
         bytes[at] ^= 1;
@@ -156,7 +157,7 @@ fn a_damaged_segment_is_refused_with_its_place_and_the_policies_say_what_else() 
     let dir = crashed();
     flip(dir.path());
     let store = DatedStore::open(DATE, quiet(dir.path()).recovery(RecoveryPolicy::TruncateTail)).unwrap();
-    assert!(store.recovery().is_damaged() && store.len() < 29 && store.len() >= 10, "{}", store.recovery());
+    assert!(store.recovery().is_damaged() && store.len() < 29 && store.len() >= 18, "{}", store.recovery());
 }
 
 #[test]
