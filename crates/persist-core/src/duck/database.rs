@@ -69,7 +69,7 @@ impl Database {
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         schema::check(&connection, &path, table)?;
-        Ok(Self { root: Mutex::new(connection), table: *table, path, catalog })
+        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
     }
 
     /// What the file says of itself.

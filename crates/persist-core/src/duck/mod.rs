@@ -19,6 +19,7 @@
 mod append;
 mod compact;
 mod database;
+mod extra;
 mod failure;
 mod fields;
 mod load;

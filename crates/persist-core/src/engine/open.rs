@@ -20,6 +20,7 @@ use crate::codec;
 use crate::config::Options;
 use crate::duck::{Database, Loaded, State, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::extra::ExtraSchema;
 use crate::fs::Fs;
 use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
@@ -58,7 +59,8 @@ impl<M: Model> Engine<M> {
         let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
         locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
 
-        let table = Table::of::<M>();
+        let extra = extra_schema::<M>(&options)?;
+        let table = Table::of::<M>(extra);
         let identity = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => identity,
             None => create(fs.as_ref(), location, &table)?,
@@ -81,13 +83,14 @@ impl<M: Model> Engine<M> {
             .watermark(state.watermark)
             .policy(options.recovery)
             .run()?;
-        Self::start(location, options, &identity, database, &state, &recovered, locks)
+        Self::start(location, options, &identity, table, database, &state, &recovered, locks)
     }
 
     fn start(
         location: &Location,
         options: Options,
         identity: &Identity,
+        table: Table,
         database: Database,
         state: &State,
         recovered: &Recovered,
@@ -123,7 +126,8 @@ impl<M: Model> Engine<M> {
             log,
             cache,
             pending,
-            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), Table::of::<M>(), database),
+            checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
+            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
             options,
             worker,
             keeper,
@@ -158,6 +162,13 @@ fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
     spawned.map_err(|error| {
         Error::new(ErrorKind::Io, format!("cannot start the thread {name}: {error}")).with_source(error)
     })
+}
+
+fn extra_schema<M: Model>(options: &Options) -> Result<ExtraSchema> {
+    let own = M::COLUMNS.iter().map(|column| column.name);
+    let reserved: Vec<&str> = own.chain(M::RESERVED.iter().copied()).collect();
+    let columns = options.extra_schema.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
+    ExtraSchema::new(columns, &reserved)
 }
 
 fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
