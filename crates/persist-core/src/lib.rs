@@ -129,7 +129,7 @@ pub mod wal;
 pub use codec::Entry;
 pub use config::{Durability, Options};
 #[cfg(feature = "duckdb")]
-pub use duck::Rows;
+pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};

@@ -21,7 +21,7 @@ use crate::config::Options;
 use crate::duck::{Database, Loaded, State, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
-use crate::fs::Fs;
+use crate::fs::{Fs, sync_ancestors};
 use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::Model;
@@ -51,6 +51,7 @@ impl<M: Model> Engine<M> {
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
+        let table = Table::of::<M>(extra_schema::<M>(&options)?);
         let fs = Arc::clone(&options.fs);
         make_folder(fs.as_ref(), &location.dir)?;
         if let Some(folder) = location.database.parent() {
@@ -59,8 +60,6 @@ impl<M: Model> Engine<M> {
         let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
         locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
 
-        let extra = extra_schema::<M>(&options)?;
-        let table = Table::of::<M>(extra);
         let identity = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => identity,
             None => create(fs.as_ref(), location, &table)?,
@@ -173,18 +172,6 @@ fn extra_schema<M: Model>(options: &Options) -> Result<ExtraSchema> {
 
 fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
     fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
-}
-
-/// Makes the folder's own name durable, and those of the folders above it, which may be as new.
-fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
-    for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-        match fs.sync_dir(folder) {
-            // A folder that we may not open was not made by us.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
-            done => done.map_err(|error| Error::io("cannot sync the folder", folder, error))?,
-        }
-    }
-    Ok(())
 }
 
 /// The lock of a database: two stores may be given one file under different names.
