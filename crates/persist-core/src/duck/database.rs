@@ -72,6 +72,11 @@ impl Database {
         Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
     }
 
+    /// The main table.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// What the file says of itself.
     ///
     /// # Errors

@@ -82,19 +82,19 @@ impl<M: Model> Engine<M> {
             .watermark(state.watermark)
             .policy(options.recovery)
             .run()?;
-        Self::start(location, options, &identity, table, database, &state, &recovered, locks)
+        Self::start(location, options, &identity, database, &state, &recovered, locks)
     }
 
     fn start(
         location: &Location,
         options: Options,
         identity: &Identity,
-        table: Table,
         database: Database,
         state: &State,
         recovered: &Recovered,
         locks: Vec<Lock>,
     ) -> Result<Self> {
+        let table = database.table().clone();
         let cache = Cache::new();
         let mut load = cache.load();
         database.load(&mut |row| {
