@@ -19,7 +19,12 @@ type Programs = BTreeMap<String, String>;
 
 /// Runs the selected tests but for the doctests and adds their suites to the report.
 pub(crate) fn run(workspace: &Workspace, duckdb: &Duckdb, selection: &Selection, report: &mut Report) -> Result<()> {
-    const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
+    const TARGETS: [&str; 3] = ["--lib", "--bins", "--tests"];
+    // As programs, which tests run; among the targets of `cargo test` they would be built as tests only.
+    if !workspace::succeeds(duckdb.cargo().arg("build").args(&selection.cargo).arg("--examples"))? {
+        report.fail("examples: did not build");
+        return Ok(());
+    }
     // Apart, so that cargo can show its progress, and since only here it says which program is whose.
     let mut build = duckdb.cargo();
     build
