@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::duckdb::Duckdb;
 use crate::report::{Report, Suite};
 use crate::test::Selection;
+use crate::workspace;
 use crate::workspace::Workspace;
 
 /// Test programs by file name, as cargo names them when it starts one: `it-f940fa93609bd1ec`.
@@ -19,7 +20,12 @@ type Programs = BTreeMap<String, String>;
 
 /// Runs the selected tests but for the doctests and adds their suites to the report.
 pub(crate) fn run(workspace: &Workspace, duckdb: &Duckdb, selection: &Selection, report: &mut Report) -> Result<()> {
-    const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
+    const TARGETS: [&str; 3] = ["--lib", "--bins", "--tests"];
+    // As programs, which tests run; among the targets of `cargo test` they would be built as tests only.
+    if !workspace::succeeds(duckdb.cargo().arg("build").args(&selection.cargo).arg("--examples"))? {
+        report.fail("examples: did not build");
+        return Ok(());
+    }
     // Apart, so that cargo can show its progress, and since only here it says which program is whose.
     let mut build = duckdb.cargo();
     build

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::data::Rules;
+use crate::data::{MAX_DEPTH, Rules};
 use crate::error::{Error, Result};
 use crate::fs::{Disk, Fs};
 use crate::timestamp::TimestampPolicy;
@@ -100,7 +100,7 @@ impl Options {
                 refuse("durability", "an interval above zero")
             }
             _ if self.max_unflushed_bytes == 0 => refuse("max_unflushed_bytes", "at least 1"),
-            _ if self.rules.max_depth == 0 => refuse("max_depth", "at least 1"),
+            _ if !(1..=MAX_DEPTH).contains(&self.rules.max_depth) => refuse("max_depth", "from 1 to 1000"),
             _ => Ok(()),
         }
     }
@@ -173,7 +173,8 @@ macro_rules! shared_options {
                 self
             }
 
-            /// The deepest nesting of arrays and objects in a record, the record itself counted. Default 128.
+            /// The deepest nesting of arrays and objects in a record, the record itself counted. Default 128, at
+            /// most 1,000.
             #[must_use]
             pub fn max_depth(mut self, depth: usize) -> Self {
                 self.options.rules.max_depth = depth;

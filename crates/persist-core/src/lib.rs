@@ -128,6 +128,7 @@ pub mod wal;
 #[cfg(feature = "duckdb")]
 pub use codec::Entry;
 pub use config::{Durability, Options};
+pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]

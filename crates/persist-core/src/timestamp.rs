@@ -3,7 +3,10 @@
 //! Owns the [`Timestamp`], its text form and the rule for what text is accepted. Kept true: every timestamp has a
 //! text of the years 1 to 9999, in UTC as in its own offset, and [`parse`](Timestamp::parse) reads back exactly what
 //! [`Display`](fmt::Display) writes. Leaves out which strings of a record are looked at: that is [`crate::data`],
-//! by the [`TimestampPolicy`].
+//! by the [`TimestampPolicy`]. [`moment`] and [`text`] let fields of a caller's own struct come back as they went in.
+
+pub mod moment;
+pub mod text;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

@@ -19,6 +19,39 @@
 //! store.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Types of your own
+//!
+//! Data is whatever serializes to a JSON object, and is read back as a type of your own, field by field, or as a dynamic
+//! [`Value`]. Dates and times are stored in one form, which the helpers of [`timestamp`] read back into the types of the
+//! `time` crate.
+//!
+//! ```
+//! use persist_dated::{DatedConfig, DatedStore, Timestamp, Value, timestamp};
+//! use serde::{Deserialize, Serialize};
+//! use time::Date;
+//!
+//! #[derive(Serialize, Deserialize, PartialEq, Debug)]
+//! struct Task {
+//!     name: String,
+//!     progress: u8,
+//!     #[serde(with = "timestamp::moment")]
+//!     due: Option<Date>,
+//! }
+//!
+//! # let base = tempfile::tempdir()?;
+//! # let base = base.path();
+//! let store = DatedStore::open("2025-01-15", DatedConfig::new(base))?;
+//! let task = Task { name: "load".to_owned(), progress: 75, due: Some(time::macros::date!(2025 - 02 - 01)) };
+//! let record = store.put("task").status("running").data(&task)?;
+//!
+//! assert_eq!(record.to::<Task>()?, task);
+//! assert_eq!(record.field::<u8>("progress")?, Some(75));
+//! assert_eq!(record.status().as_deref(), Some("running"));
+//! assert_eq!(record.value()?.get("due"), Some(&Value::Timestamp(Timestamp::parse("2025-02-01").unwrap())));
+//! # store.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod config;
 mod export;
@@ -38,5 +71,7 @@ pub use moment::{IntoDate, IntoTimestamp};
 pub use put::Put;
 pub use store::{DatedStore, Record};
 
+pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Durability, Error, ErrorKind, Result, Rows, Stats, Timestamp, TimestampPolicy, Verification};
+pub use persist_core::{Durability, Error, ErrorKind, Result, Rows, Stats, Verification};
+pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

@@ -2,7 +2,7 @@
 //!
 //! Owns the normalized form. [`to_json`] makes JSON text of whatever the caller has, [`normalize`] checks it, resolves
 //! the special fields and brings it into the one form that the log, memory and DuckDB hold; [`members`] takes that
-//! form apart again for the columns.
+//! form apart again for the columns, and [`Value`] holds it for a caller who has no type of their own.
 //!
 //! Kept true: whatever [`normalize`] lets through, DuckDB takes into a JSON column, reads with every JSON function and
 //! exports to Parquet (tried with DuckDB 1.5.5: half a surrogate pair, raw control characters and a byte order mark are
@@ -18,12 +18,15 @@ mod names;
 mod normalize;
 mod serialize;
 mod special;
+mod value;
 
 pub use lexer::{quote, unescape};
 pub use members::{Members, is_name, members};
 pub use normalize::{Normalized, Rules, normalize};
 pub use serialize::to_json;
+pub(crate) use special::whole;
 pub use special::{Given, Kind, Resolved, Special};
+pub use value::{MAX_DEPTH, Number, Value};
 
 #[cfg(test)]
 mod tests;

@@ -85,9 +85,7 @@ impl Kind {
         if self != Self::Int32 {
             return Err(self.wants("a number"));
         }
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let whole = fraction.bytes().all(|digit| digit == b'0').then(|| whole.parse().ok()).flatten();
-        whole.map(Resolved::Int32).ok_or_else(|| {
+        whole(number).map(Resolved::Int32).ok_or_else(|| {
             let shown: String = number.chars().take(64).collect();
             let more = if shown.len() < number.len() { "…" } else { "" };
             format!("{shown}{more} is no integer of 32 bits")
@@ -103,4 +101,10 @@ impl Kind {
         };
         format!("{found} stands where {wanted} or null is wanted")
     }
+}
+
+/// The integer that a number of JSON is; it may have been written with a fraction of zeros (`3.0`).
+pub(crate) fn whole(number: &str) -> Option<i32> {
+    let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
+    fraction.bytes().all(|digit| digit == b'0').then(|| integer.parse().ok()).flatten()
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::data::{is_name, members, unescape};
+use crate::data::{is_name, members, unescape, whole};
 use crate::extra::{ExtraSchema, ExtraValue};
 use crate::keys;
 use crate::timestamp::Timestamp;
@@ -44,12 +44,6 @@ impl<'a> Fields<'a> {
         }
         fields
     }
-}
-
-/// An integer, which may have been written with a fraction of zeros (`3.0`).
-fn whole(number: &str) -> Option<i32> {
-    let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
-    fraction.bytes().all(|digit| digit == b'0').then(|| integer.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod disk;
+mod examples;
 mod export;
 mod extra;
 mod input;
@@ -10,6 +11,7 @@ mod open;
 mod poison;
 mod property;
 mod store;
+mod typed;
 
 use std::path::Path;
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod properties;
 mod refused;
 mod serialize;
 mod specials;
+mod value;
 
 use super::{Normalized, Rules, normalize};
 use crate::error::ErrorKind;

@@ -10,7 +10,7 @@ use super::*;
 use crate::data::{Given, Kind, Resolved, Special, members, quote, to_json, unescape};
 use crate::timestamp::Timestamp;
 
-fn any_text() -> impl Strategy<Value = String> {
+pub(super) fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-e]{0,3}",
         1 => any::<String>(),
@@ -36,11 +36,11 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_object() -> impl Strategy<Value = Value> {
+pub(super) fn any_object() -> impl Strategy<Value = Value> {
     prop::collection::btree_map(any_text(), any_value(), 0..20).prop_map(|map| map.into_iter().collect())
 }
 
-fn any_policy() -> impl Strategy<Value = TimestampPolicy> {
+pub(super) fn any_policy() -> impl Strategy<Value = TimestampPolicy> {
     prop_oneof![
         Just(TimestampPolicy::All),
         Just(TimestampPolicy::Off),
@@ -48,7 +48,7 @@ fn any_policy() -> impl Strategy<Value = TimestampPolicy> {
     ]
 }
 
-fn any_number() -> impl Strategy<Value = String> {
+pub(super) fn any_number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?"
 }
 
