@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use persist_dated::{DatedConfig, DatedStore};
+use persist_dated::DatedStore;
 use time::Date;
 
 use crate::error::Error;
@@ -99,7 +99,7 @@ fn listen(child: &mut Child, heard: impl Fn()) -> Result<Vec<usize>, Error> {
 
 /// What the child does. It returns only if it could not do it.
 pub(crate) fn write_and_abort(args: &Args) -> Result<ExitCode, Error> {
-    let store = DatedStore::open(&args.date, DatedConfig::new(&args.stores))?;
+    let store = DatedStore::open(&args.date, run::config(&args.stores))?;
     let mut by_date = flights::read(&args.csv)?;
     let flights: Vec<Flight> = by_date.remove(&store.date()).into_iter().flatten().take(args.flights).collect();
     let acknowledged = AtomicUsize::new(0);

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     Store(#[from] persist_dated::Error),
     #[error("DuckDB on the closed stores: {0}")]
     Database(#[from] duckdb::Error),
+    #[error("the export: {0}")]
+    Export(#[from] parquet::errors::ParquetError),
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// The child process did something else than to abort.

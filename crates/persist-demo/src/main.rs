@@ -11,6 +11,7 @@
 mod answer;
 mod crash;
 mod error;
+mod exported;
 mod flights;
 mod report;
 mod run;

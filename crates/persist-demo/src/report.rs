@@ -9,6 +9,7 @@ use time::Date;
 
 use crate::answer::{Answer, Checks};
 use crate::error::Error;
+use crate::exported::Exported;
 use crate::run::MANY;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub(crate) struct Outcome {
     pub(crate) many_writers: Option<Writes>,
     pub(crate) crash: Option<Crash>,
     pub(crate) rows_in_duckdb: usize,
+    pub(crate) exported: Exported,
     pub(crate) airports: Answer,
     #[serde(flatten)]
     pub(crate) checks: Checks,
@@ -115,6 +117,9 @@ pub(crate) fn table(outcome: &Outcome) -> String {
     }
     let duckdb = format!("in {} closed files", outcome.dates);
     figures.push(["rows in DuckDB".to_owned(), count(outcome.rows_in_duckdb), duckdb]);
+
+    let parquet = format!("in {} Parquet files", count(outcome.exported.files));
+    figures.push(["rows exported".to_owned(), count(outcome.exported.rows), parquet]);
 
     let mut airports = vec![["airport", "flights", "late", "", "cancelled", "mean delay"].map(str::to_owned)];
     for (code, airport) in &outcome.airports.0 {

@@ -13,6 +13,7 @@ use time::Date;
 use crate::answer::{Answer, Checks, Files};
 use crate::crash;
 use crate::error::Error;
+use crate::exported::Exported;
 use crate::flights::{self, Flight};
 use crate::report::{Crash, Outcome, Writes};
 
@@ -79,6 +80,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
     let flights = by_date.values().map(Vec::len).sum();
     job.checks.equal("records stored", flights, records_stored);
     job.checks.equal("rows in DuckDB", flights, rows_in_duckdb);
+    let (expected, lake) = (Exported::expected(by_date.values()), lake(stores.path()));
+    let exported = Exported::by_parquet_crate(&lake)?;
+    job.checks.equal("the export as the parquet crate reads it", &expected, &exported);
+    job.checks.equal("the export as DuckDB reads it", &expected, &Exported::by_duckdb(&lake)?);
     job.bar.finish_and_clear();
 
     Ok(Outcome {
@@ -90,11 +95,23 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
         many_writers: job.many.figures(),
         crash,
         rows_in_duckdb,
+        exported,
         airports: answer,
         checks: job.checks,
         kept: args.keep.is_some().then(|| stores.path().to_owned()),
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// How each store is opened: typed columns for what is asked often, and an export at `close`.
+pub(crate) fn config(stores: &Path) -> DatedConfig {
+    let columns = [("distance", "int32"), ("air_time", "int32"), ("tailnum", "string"), ("dest", "string")];
+    DatedConfig::new(stores).extra_schema(columns).parquet(lake(stores))
+}
+
+/// The root of the export.
+fn lake(stores: &Path) -> PathBuf {
+    stores.join("parquet")
 }
 
 /// What the dates share.
@@ -109,7 +126,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn open(&self, date: Date) -> Result<DatedStore, Error> {
-        Ok(DatedStore::open(date, DatedConfig::new(self.stores))?)
+        Ok(DatedStore::open(date, config(self.stores))?)
     }
 
     /// Stores what the store lacks, and measures it. A lone date has to do for both measurements.

@@ -29,6 +29,7 @@ fn outcome(disagreements: &[&str]) -> Outcome {
         many_writers: None,
         crash: None,
         rows_in_duckdb: 1234,
+        exported: crate::exported::Exported { files: 21, rows: 1234, ..Default::default() },
         airports: Answer([("EWR".to_owned(), figures)].into()),
         checks: Checks { made: 73, disagreements: disagreements.iter().map(|line| (*line).to_owned()).collect() },
         kept: None,
@@ -43,6 +44,7 @@ records stored                1,234  of 1,234 flights, on 7 dates, in 1.2 s
 durable writes/s, 1 writer   10,000  p50 100 µs, p99 1,234 µs, of 1,000 writes
 durable writes/s, 8 writers       -  too few flights
 rows in DuckDB                1,234  in 7 closed files
+rows exported                 1,234  in 21 Parquet files
 
 late flights by airport
 airport  flights  late          cancelled  mean delay

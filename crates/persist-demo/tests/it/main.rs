@@ -43,6 +43,9 @@ fn the_sample_is_stored_survives_the_crash_and_all_counts_agree() {
     assert_eq!(late, [592, 414, 291]);
     assert_eq!(figures["disagreements"], Value::Array(Vec::new()));
 
+    let exported = &figures["exported"];
+    assert_eq!((&exported["rows"], &exported["files"]), (&Value::from(6099), &Value::from(21)), "{exported}");
+
     let crash = &figures["crash"];
     assert_eq!(crash["date"], "2013-01-04");
     // It aborts in the middle of the date's 915 flights; what was under way may be recovered besides.
