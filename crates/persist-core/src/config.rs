@@ -48,6 +48,10 @@ pub struct Options {
     pub recovery: RecoveryPolicy,
     /// See the setters `max_record_bytes`, `max_depth` and `timestamps`.
     pub rules: Rules,
+    /// Name and type of each extra column. See the setter.
+    pub extra_schema: Vec<(String, String)>,
+    /// See the setter.
+    pub unfit_extra_is_null: bool,
     /// See the setter.
     pub max_unflushed_bytes: u64,
     /// See the setter.
@@ -69,6 +73,8 @@ impl Default for Options {
             durability: Durability::Sync,
             recovery: RecoveryPolicy::Strict,
             rules: Rules::default(),
+            extra_schema: Vec::new(),
+            unfit_extra_is_null: false,
             max_unflushed_bytes: 256 * 1024 * 1024,
             busy_timeout: Duration::from_secs(5),
             fs: Arc::new(Disk),
@@ -179,6 +185,31 @@ macro_rules! shared_options {
             #[must_use]
             pub fn timestamps(mut self, policy: $crate::TimestampPolicy) -> Self {
                 self.options.set_timestamps(policy);
+                self
+            }
+
+            /// Columns of the table besides its own, in this order: the name, which is that of the member of the data
+            /// that fills it, and the type by its name in Arrow, such as `int64`, `string` or `timestamp[us]`. A
+            /// table that exists must have just these. Default: none.
+            ///
+            /// [`ExtraType`]($crate::extra::ExtraType) lists the types,
+            /// [`ExtraType::convert`]($crate::extra::ExtraType::convert) says what each takes.
+            #[must_use]
+            pub fn extra_schema<N, T>(mut self, columns: impl ::std::iter::IntoIterator<Item = (N, T)>) -> Self
+            where
+                N: ::std::convert::Into<::std::string::String>,
+                T: ::std::convert::Into<::std::string::String>,
+            {
+                self.options.extra_schema =
+                    columns.into_iter().map(|(name, kind)| (name.into(), kind.into())).collect();
+                self
+            }
+
+            /// Whether data that does not fit its extra column is stored, with NULL in the column, rather than refused.
+            /// Default `false`.
+            #[must_use]
+            pub fn unfit_extra_is_null(mut self, is_null: bool) -> Self {
+                self.options.unfit_extra_is_null = is_null;
                 self
             }
 

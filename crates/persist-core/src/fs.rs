@@ -54,7 +54,11 @@ pub trait Fs: Debug + Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The names of the files in a folder, sorted; names that are not Unicode are left out.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Whether there is a file of this name.
+    /// The names of the folders in a folder, sorted; names that are not Unicode are left out.
+    fn list_folders(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Removes a folder that is empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Whether there is a file or folder of this name.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 }
 
@@ -102,22 +106,34 @@ impl Fs for Disk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(dir)? {
-            let entry = entry?;
-            if !entry.file_type()?.is_dir()
-                && let Ok(name) = entry.file_name().into_string()
-            {
-                names.push(name);
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        names_in(dir, false)
+    }
+
+    fn list_folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        names_in(dir, true)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists()
     }
+}
+
+fn names_in(dir: &Path, folders: bool) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() == folders
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 #[derive(Debug)]
@@ -239,6 +255,33 @@ pub fn sync_dir_of(fs: &dyn Fs, path: &Path) -> Result<()> {
         _ => Path::new("."),
     };
     fs.sync_dir(dir).map_err(|e| Error::io("cannot sync the folder", dir, e))
+}
+
+/// Makes a folder's own name durable, and those of the folders above it, which may be as new.
+pub fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        match fs.sync_dir(folder) {
+            // A folder that we may not open was not made by us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            done => done.map_err(|error| Error::io("cannot sync the folder", folder, error))?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder with all that is in it; no error where there is none.
+pub fn remove_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    if !fs.exists(dir).map_err(|error| Error::io("cannot look for", dir, error))? {
+        return Ok(());
+    }
+    let unlisted = |error| Error::io("cannot list", dir, error);
+    for folder in fs.list_folders(dir).map_err(unlisted)? {
+        remove_folder(fs, &dir.join(folder))?;
+    }
+    for file in fs.list(dir).map_err(unlisted)?.iter().map(|name| dir.join(name)) {
+        fs.remove_file(&file).map_err(|error| Error::io("cannot remove", &file, error))?;
+    }
+    fs.remove_dir(dir).map_err(|error| Error::io("cannot remove the folder", dir, error))
 }
 
 /// Where [`prepare`] writes what is to become `path`.

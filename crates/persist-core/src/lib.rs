@@ -13,6 +13,7 @@
 //!
 //! - [`model`]: what a store says of its records. [`Engine`] does everything else.
 //! - [`data`]: from anything that serializes to the normalized JSON text that is stored; [`keys`] names the special fields.
+//! - [`extra`]: typed columns filled from members of the data.
 //! - [`timestamp`]: moments, and which strings are one.
 //! - [`record`]: a record as it is read.
 //! - [`wal`]: the write-ahead log and its recovery.
@@ -112,6 +113,7 @@ mod duck;
 #[cfg(feature = "duckdb")]
 mod engine;
 pub mod error;
+pub mod extra;
 pub mod fs;
 #[cfg(feature = "duckdb")]
 mod identity;
@@ -128,7 +130,7 @@ pub use codec::Entry;
 pub use config::{Durability, Options};
 pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
-pub use duck::Rows;
+pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};

@@ -22,6 +22,9 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// The columns of the main table, in order.
     const COLUMNS: &'static [Column];
 
+    /// Further names that no extra column may have; those of [`Model::COLUMNS`] are taken anyhow.
+    const RESERVED: &'static [&'static str] = &[];
+
     /// One field of a part, by its place in [`Model::PART_FIELDS`]; `None` is NULL.
     fn part_text(part: &Self::Part, field: usize) -> Option<&str>;
 

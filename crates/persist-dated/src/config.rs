@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use persist_core::{Location, Options};
 use time::Date;
 
+use crate::partition::date_text;
+
 /// Where a dated store is and how it works. Each setter says its default.
 ///
 /// ```
@@ -17,6 +19,7 @@ use time::Date;
 pub struct DatedConfig {
     base_dir: PathBuf,
     db_path: PathBuf,
+    pub(crate) parquet: Option<PathBuf>,
     pub(crate) options: Options,
 }
 
@@ -31,7 +34,12 @@ impl Default for DatedConfig {
 impl DatedConfig {
     /// Stores below `base_dir`, each date in a folder `YYYY-MM-DD` of its own. The default is `./storage`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
-        Self { base_dir: base_dir.into(), db_path: PathBuf::from("data.duckdb"), options: Options::default() }
+        Self {
+            base_dir: base_dir.into(),
+            db_path: PathBuf::from("data.duckdb"),
+            parquet: None,
+            options: Options::default(),
+        }
     }
 
     /// The DuckDB file. A relative path is one below the date's folder, an absolute one is taken as it is; two dates
@@ -42,8 +50,17 @@ impl DatedConfig {
         self
     }
 
+    /// The root of the export to Parquet, which [`DatedStore::close`](crate::DatedStore::close) then makes, and
+    /// [`DatedStore::export`](crate::DatedStore::export) at any time. Stores of many dates may share a root; stores of
+    /// one date may not. Default: no export.
+    #[must_use]
+    pub fn parquet(mut self, root: impl Into<PathBuf>) -> Self {
+        self.parquet = Some(root.into());
+        self
+    }
+
     pub(crate) fn location(&self, date: Date) -> Location {
-        let date = format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+        let date = date_text(date);
         let dir = self.base_dir.join(&date);
         let database = dir.join(Path::new(&self.db_path));
         Location { dir, database, purpose: format!("dated store of {date}") }

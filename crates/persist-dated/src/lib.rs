@@ -54,15 +54,18 @@
 //! ```
 
 mod config;
+mod export;
 pub mod keys;
 mod model;
 mod moment;
+mod partition;
 mod put;
 #[cfg(doctest)]
 mod readme;
 mod store;
 
 pub use config::DatedConfig;
+pub use export::{Export, ExportedFile};
 pub use model::Dated;
 pub use moment::{IntoDate, IntoTimestamp};
 pub use put::Put;

@@ -26,6 +26,9 @@ impl Model for Dated {
         Column { name: "version", source: Source::Version },
     ];
 
+    /// The export's other partition column.
+    const RESERVED: &'static [&'static str] = &["date"];
+
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         part.as_deref().filter(|_| field == 0)
     }

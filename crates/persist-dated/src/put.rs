@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::keys;
 use crate::model::Dated;
 use crate::moment::IntoTimestamp;
+use crate::partition;
 use crate::store::{DatedStore, Record};
 
 /// A write that is being put together; [`Put::data`] makes it.
@@ -118,13 +119,10 @@ impl<'a> Put<'a> {
         let [process_name, Resolved::Timestamp(timestamp), _, _, username] = normalized.fields.as_slice() else {
             return Err(Error::input("timestamp: a record has one"));
         };
-        let entry = Entry::<Dated>::new(
-            self.key,
-            as_text(process_name).map(Box::from),
-            normalized.text,
-            as_text(username),
-            *timestamp,
-        );
+        let process_name = as_text(process_name);
+        process_name.map_or(Ok(()), partition::check)?;
+        let entry =
+            Entry::<Dated>::new(self.key, process_name.map(Box::from), normalized.text, as_text(username), *timestamp);
         self.store.write(entry, self.durability)
     }
 }

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use parking_lot::Mutex;
 use persist_core::data::Rules;
+use persist_core::fs::Fs;
 use persist_core::wal::RecoveryReport;
-use persist_core::{Durability, Engine, Entry, Result, Rows, Stats, Timestamp, Verification};
+use persist_core::{Durability, Engine, Entry, Error, Result, Rows, Stats, Timestamp, Verification};
 use serde::Serialize;
 use time::Date;
 
 use crate::config::DatedConfig;
+use crate::export::{Export, export};
 use crate::model::Dated;
 use crate::moment::IntoDate;
 use crate::put::Put;
@@ -28,6 +31,10 @@ pub struct DatedStore {
     dir: PathBuf,
     clock: Arc<dyn persist_core::clock::Clock>,
     rules: Rules,
+    fs: Arc<dyn Fs>,
+    parquet: Option<PathBuf>,
+    /// One export at a time.
+    exporting: Mutex<()>,
     engine: Engine<Dated>,
 }
 
@@ -45,8 +52,10 @@ impl DatedStore {
         let date = date.into_date()?;
         let location = config.location(date);
         let (clock, rules) = (Arc::clone(&config.options.clock), config.options.rules.clone());
+        let fs = Arc::clone(&config.options.fs);
         let engine = Engine::open(&location, config.options)?;
-        Ok(Self { date, dir: location.dir, clock, rules, engine })
+        let exporting = Mutex::new(());
+        Ok(Self { date, dir: location.dir, clock, rules, fs, parquet: config.parquet, exporting, engine })
     }
 
     /// Stores a record under a key, with the special fields that its data names; on disk when it returns.
@@ -154,12 +163,50 @@ impl DatedStore {
         &self.dir
     }
 
-    /// Closes the store: everything is flushed into the table `storage`, and the log is removed.
+    /// Exports all records written before this call to Parquet files below the configured root; `None` where there is
+    /// no record.
+    ///
+    /// As [`DatedStore::export_to`].
     ///
     /// # Errors
-    /// What could not be done. Nothing acknowledged is lost then: the log stays, and the next opening replays it.
+    /// As [`DatedStore::export_to`]; [`Config`](persist_core::ErrorKind::Config) where no root is configured.
+    pub fn export(&self) -> Result<Option<Export>> {
+        let root = self.parquet.as_deref().ok_or_else(|| {
+            Error::config("there is nowhere to export to: configure `parquet`, or name the root to `export_to`")
+        })?;
+        self.export_to(root)
+    }
+
+    /// Exports all records written before this call to Parquet files below `root`, durably; `None` where there is no
+    /// record.
+    ///
+    /// There is a file for each process name, `process_name={percent-encoded}/date=YYYY-MM-DD/data.parquet`; records
+    /// without one are below `__HIVE_DEFAULT_PARTITION__`, which readers take for NULL. Each file is replaced at once,
+    /// and what an earlier export of this date wrote for other process names is removed. Other dates are not touched.
+    /// The manifest, `_persist_export-YYYY-MM-DD.json`, is written last.
+    ///
+    /// # Errors
+    /// [`Io`](persist_core::ErrorKind::Io), [`Database`](persist_core::ErrorKind::Database): some files may be new and
+    /// others old, each of them whole; export again.
+    /// [`Config`](persist_core::ErrorKind::Config) where another's Parquet files stand in a folder of this date.
+    pub fn export_to(&self, root: impl AsRef<Path>) -> Result<Option<Export>> {
+        let _one = self.exporting.lock();
+        export(self.fs.as_ref(), &self.engine, self.date, self.now(), root.as_ref())
+    }
+
+    /// Closes the store: everything is flushed into the table `storage`, exported if a root is configured
+    /// ([`DatedConfig::parquet`]), and the log is removed.
+    ///
+    /// # Errors
+    /// What could not be done. Nothing acknowledged is lost then: the log stays, and the next opening replays it. After
+    /// an export that failed the store is closed all the same.
     pub fn close(self) -> Result<()> {
-        self.engine.close()
+        // A table without a delta is exported quicker.
+        let exported = match &self.parquet {
+            Some(root) => self.compact().and_then(|()| self.export_to(root)).map(drop),
+            None => Ok(()),
+        };
+        self.engine.close().and(exported)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

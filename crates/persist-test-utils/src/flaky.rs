@@ -59,6 +59,15 @@ impl Fs for FlakyDisk {
         Disk.list(dir)
     }
 
+    fn list_folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list_folders(dir)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        (self.0)("remove", path)?;
+        Disk.remove_dir(path)
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         Disk.exists(path)
     }

@@ -11,6 +11,7 @@ use duckdb::{Connection, params};
 use hashbrown::HashSet;
 
 use super::database::Database;
+use super::extra::extra_column;
 use super::failure::failed;
 use super::fields::Fields;
 use super::schema::{OP, PUT, SEQ, Table};
@@ -36,7 +37,7 @@ pub(crate) struct Appender {
 impl Appender {
     pub(super) fn new(connection: Connection, database: &Database, store_id: String) -> Self {
         let add_watermark = format!("INSERT INTO {} VALUES (?, ?, make_timestamp(?))", database.meta());
-        Self { connection, table: database.table, path: database.path.clone(), store_id, add_watermark }
+        Self { connection, table: database.table.clone(), path: database.path.clone(), store_id, add_watermark }
     }
 
     /// Appends records, which come in the order of their `seq`, and says that all up to `watermark` are there: both or
@@ -105,12 +106,18 @@ struct Row<'a, M: Model> {
 }
 
 fn to_arrow<M: Model>(table: &Table, records: &[&Record<M>]) -> duckdb::Result<RecordBatch> {
-    let rows: Vec<_> = records.iter().map(|record| Row { record, fields: Fields::of(record.json()) }).collect();
-    let mut fields = Vec::with_capacity(table.columns.len() + 2);
-    let mut arrays = Vec::with_capacity(table.columns.len() + 2);
+    let rows: Vec<_> =
+        records.iter().map(|record| Row { record, fields: Fields::of(record.json(), &table.extra) }).collect();
+    let width = table.columns.len() + table.extra.columns().len() + 2;
+    let (mut fields, mut arrays) = (Vec::with_capacity(width), Vec::with_capacity(width));
     for column in table.columns {
         let array = column_of(column.source, &rows);
         fields.push(Field::new(column.name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    for (n, column) in table.extra.columns().iter().enumerate() {
+        let array = extra_column(column.kind, rows.iter().map(|row| row.fields.extra.get(n)?.as_ref()));
+        fields.push(Field::new(&column.name, array.data_type().clone(), true));
         arrays.push(array);
     }
     let seqs: ArrayRef = Arc::new(UInt64Array::from_iter_values(records.iter().map(|record| record.seq)));

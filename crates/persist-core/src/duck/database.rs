@@ -69,7 +69,12 @@ impl Database {
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         schema::check(&connection, &path, table)?;
-        Ok(Self { root: Mutex::new(connection), table: *table, path, catalog })
+        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
+    }
+
+    /// The main table.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// What the file says of itself.

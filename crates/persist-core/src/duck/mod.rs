@@ -19,6 +19,8 @@
 mod append;
 mod compact;
 mod database;
+mod export;
+mod extra;
 mod failure;
 mod fields;
 mod load;
@@ -32,6 +34,7 @@ mod tests;
 
 pub(crate) use append::Appender;
 pub(crate) use database::{Database, State, own_logs};
+pub use export::Leaf;
 pub(crate) use failure::is_invalidated;
 pub(crate) use load::Loaded;
 pub use rows::Rows;

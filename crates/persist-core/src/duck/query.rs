@@ -61,16 +61,16 @@ impl Database {
 
     /// Hides the main table by a view of base and delta, of this connection only. Without a delta the table is right.
     fn hide_table(&self, connection: &Connection) -> duckdb::Result<()> {
-        let (base, delta) = (self.base(), self.delta());
-        let pending: bool = connection.query_row(&format!("SELECT EXISTS (FROM {delta})"), [], |row| row.get(0))?;
-        if !pending {
+        if !self.has_delta(connection)? {
             return Ok(());
         }
-        connection.execute_batch(&format!(
-            "CREATE TEMP VIEW {} AS {}",
-            quote(self.table.name),
-            self.table.current(&base, &delta)
-        ))
+        let current = self.table.current(&self.base(), &self.delta());
+        connection.execute_batch(&format!("CREATE TEMP VIEW {} AS {current}", quote(self.table.name)))
+    }
+
+    /// Whether anything was flushed and not yet merged, as this connection's transaction sees it.
+    pub(super) fn has_delta(&self, connection: &Connection) -> duckdb::Result<bool> {
+        connection.query_row(&format!("SELECT EXISTS (FROM {})", self.delta()), [], |row| row.get(0))
     }
 }
 

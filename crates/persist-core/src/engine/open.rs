@@ -20,7 +20,8 @@ use crate::codec;
 use crate::config::Options;
 use crate::duck::{Database, Loaded, State, Table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::Fs;
+use crate::extra::ExtraSchema;
+use crate::fs::{Fs, sync_ancestors};
 use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::Model;
@@ -50,6 +51,7 @@ impl<M: Model> Engine<M> {
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
+        let table = Table::of::<M>(extra_schema::<M>(&options)?);
         let fs = Arc::clone(&options.fs);
         make_folder(fs.as_ref(), &location.dir)?;
         if let Some(folder) = location.database.parent() {
@@ -58,7 +60,6 @@ impl<M: Model> Engine<M> {
         let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
         locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
 
-        let table = Table::of::<M>();
         let identity = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => identity,
             None => create(fs.as_ref(), location, &table)?,
@@ -93,6 +94,7 @@ impl<M: Model> Engine<M> {
         recovered: &Recovered,
         locks: Vec<Lock>,
     ) -> Result<Self> {
+        let table = database.table().clone();
         let cache = Cache::new();
         let mut load = cache.load();
         database.load(&mut |row| {
@@ -123,7 +125,8 @@ impl<M: Model> Engine<M> {
             log,
             cache,
             pending,
-            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), Table::of::<M>(), database),
+            checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
+            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
             options,
             worker,
             keeper,
@@ -160,20 +163,15 @@ fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
     })
 }
 
-fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
-    fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
+fn extra_schema<M: Model>(options: &Options) -> Result<ExtraSchema> {
+    let own = M::COLUMNS.iter().map(|column| column.name);
+    let reserved: Vec<&str> = own.chain(M::RESERVED.iter().copied()).collect();
+    let columns = options.extra_schema.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
+    ExtraSchema::new(columns, &reserved)
 }
 
-/// Makes the folder's own name durable, and those of the folders above it, which may be as new.
-fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
-    for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-        match fs.sync_dir(folder) {
-            // A folder that we may not open was not made by us.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
-            done => done.map_err(|error| Error::io("cannot sync the folder", folder, error))?,
-        }
-    }
-    Ok(())
+fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
 }
 
 /// The lock of a database: two stores may be given one file under different names.

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::Stats;
 use super::shared::{Engine, Shared};
-use crate::duck::{Database, Rows};
+use crate::duck::{Database, Leaf, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
@@ -63,6 +63,17 @@ impl<M: Model> Engine<M> {
     /// As [`Engine::query`].
     pub fn query_arrow(&self, sql: &str) -> Result<Vec<arrow::array::RecordBatch>> {
         self.on_database(|database| database.query_arrow(sql))
+    }
+
+    /// Flushes what was written before this call, then writes the table as Parquet files below `dir`, one for each
+    /// value of the column `by`, which the files leave out. `dir` is empty or not there. Nothing is synced.
+    ///
+    /// The files show one moment, whatever is written meanwhile. None is written for an empty table.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database): there may be files then, whole or not.
+    pub fn export(&self, by: &str, dir: &std::path::Path) -> Result<Vec<Leaf>> {
+        self.on_database(|database| database.export(by, dir))
     }
 
     fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {

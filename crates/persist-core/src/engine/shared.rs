@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
 use crate::config::Options;
+use crate::extra::ExtraSchema;
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::wal::{Log, RecoveryReport};
@@ -34,6 +35,8 @@ pub(super) struct Shared<M: Model> {
     pub(super) log: Log,
     pub(super) cache: Cache<M>,
     pub(super) pending: pending::Pending<M>,
+    /// The extra columns that data is checked against.
+    pub(super) checked_extra: ExtraSchema,
     pub(super) database: database::Handle,
     pub(super) worker: flume::Sender<worker::Command>,
     pub(super) keeper: flume::Sender<keeper::Chore>,

@@ -35,6 +35,7 @@ impl<M: Model> Engine<M> {
                 format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
             return Err(Error::input(message));
         }
+        shared.checked_extra.check(&entry.data)?;
         let limit = shared.options.max_unflushed_bytes;
         if shared.pending.is_over(limit) {
             if let Some(refusal) = shared.log.refusal() {

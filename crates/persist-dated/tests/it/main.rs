@@ -4,6 +4,8 @@
 
 mod disk;
 mod examples;
+mod export;
+mod extra;
 mod input;
 mod open;
 mod poison;

@@ -352,6 +352,15 @@ impl Fs for SimFs {
         })
     }
 
+    // Folders are never removed here: only exports do that, and they need DuckDB and so real files.
+    fn list_folders(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn remove_dir(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.operate(Op::Exists, &path.into(), None, |state, _| match state.names.find(path) {
             Ok(_) => Ok(true),

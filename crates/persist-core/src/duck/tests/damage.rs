@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::error::{Error, ErrorKind};
+use crate::extra::ExtraSchema;
 
 fn filled() -> (TempDir, PathBuf, BTreeMap<Id, (String, u32)>) {
     let (dir, path) = new_file();
@@ -22,7 +23,7 @@ fn filled() -> (TempDir, PathBuf, BTreeMap<Id, (String, u32)>) {
 
 /// Opens, reads all, merges and checkpoints.
 fn use_all(path: &Path) -> Result<BTreeMap<Id, (String, u32)>, Error> {
-    let database = Database::open(&Disk, path, &Table::of::<Dated>())?;
+    let database = Database::open(&Disk, path, &Table::of::<Dated>(ExtraSchema::default()))?;
     let mut found = BTreeMap::new();
     database.load(&mut |row| {
         found.insert((row.key.to_owned(), row.part[0].map(str::to_owned)), (row.data.to_owned(), row.version));

@@ -8,9 +8,10 @@ use duckdb::Connection;
 use super::*;
 use crate::duck::{State, is_invalidated, own_logs};
 use crate::error::ErrorKind;
+use crate::extra::ExtraSchema;
 
 fn open_error(path: &Path) -> crate::Error {
-    Database::open(&Disk, path, &Table::of::<Dated>()).expect_err("it opened")
+    Database::open(&Disk, path, &Table::of::<Dated>(ExtraSchema::default())).expect_err("it opened")
 }
 
 fn make(path: &Path, sql: &str) {
@@ -60,13 +61,13 @@ fn creation_replaces_what_an_interrupted_one_left_and_nothing_else() {
     for leftover in ["data.duckdb.new", "data.duckdb.new.wal", "data.duckdb.new.wal.checkpoint"] {
         fs::write(dir.path().join(leftover), "half a file").unwrap();
     }
-    Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap();
+    Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap();
     assert_eq!(names(&dir), ["data.duckdb"]);
-    let error = Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap_err();
+    let error = Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     fs::rename(&path, dir.path().join("away")).unwrap();
     fs::write(&own_logs(&path)[0], "a log whose database is gone").unwrap();
-    let error = Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap_err();
+    let error = Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(own_logs(&path)[0].exists());
 }
@@ -164,7 +165,7 @@ fn another_process_s_lock_is_told_apart() {
 fn a_question_mark_in_the_path_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("what?.duckdb");
-    let error = Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap_err();
+    let error = Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(names(&dir), [""; 0]);
 }
@@ -175,7 +176,7 @@ fn any_other_file_name_will_do() {
     {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
-        Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap();
+        Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap();
         let database = reopen(&path);
         let mut appender = database.appender().unwrap();
         appender.append(&[numbered(1, 1)], 1, AT).unwrap();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{Appender, Database, Table};
+use crate::extra::ExtraSchema;
 use crate::fs::Disk;
 use crate::model::{Column, Model, Source};
 use crate::record::Record;
@@ -67,12 +68,12 @@ fn numbered(id: u64, seq: u64) -> Arc<Record<Dated>> {
 fn new_file() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data.duckdb");
-    Database::create(&Disk, &path, &Table::of::<Dated>(), STORE).unwrap();
+    Database::create(&Disk, &path, &Table::of::<Dated>(ExtraSchema::default()), STORE).unwrap();
     (dir, path)
 }
 
 fn reopen(path: &std::path::Path) -> Database {
-    Database::open(&Disk, path, &Table::of::<Dated>()).unwrap()
+    Database::open(&Disk, path, &Table::of::<Dated>(ExtraSchema::default())).unwrap()
 }
 
 fn new_database() -> (TempDir, Database, Appender) {
