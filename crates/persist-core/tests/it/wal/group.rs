@@ -181,6 +181,12 @@ impl Fs for Panicking {
     fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
         self.0.list(dir)
     }
+    fn list_folders(&self, dir: &Path) -> std::io::Result<Vec<String>> {
+        self.0.list_folders(dir)
+    }
+    fn remove_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.0.remove_dir(path)
+    }
     fn exists(&self, path: &Path) -> std::io::Result<bool> {
         self.0.exists(path)
     }
