@@ -12,8 +12,7 @@ use serde_json::Value;
 use crate::duckdb::Duckdb;
 use crate::report::{Report, Suite};
 use crate::test::Selection;
-use crate::workspace;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
 /// Test programs by file name, as cargo names them when it starts one: `it-f940fa93609bd1ec`.
 type Programs = BTreeMap<String, String>;

@@ -1,4 +1,5 @@
-//! Stores 250 random records of several processes, reads them in each way, restarts, and verifies what is there.
+//! Stores 250 random records of several processes, reads them in each way, exports them to Parquet, restarts, and
+//! verifies what is there.
 //!
 //! ```sh
 //! cargo run -p persist-dated --example basic
@@ -36,7 +37,7 @@ struct Task {
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = place::folder(std::env::args().nth(1), "basic")?;
     let _ = fs::remove_dir_all(dir.join("2025-01-15"));
-    let config = DatedConfig::new(&dir).batch_size(100);
+    let config = DatedConfig::new(&dir).batch_size(100).parquet(dir.join("lake"));
 
     let store = DatedStore::open("2025-01-15", config.clone())?;
     // What should be there: the newest task of each key and process.
@@ -73,7 +74,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {}: {} %, version {}", process.as_deref().unwrap_or("-"), progress.unwrap_or(0), record.version());
     }
     println!("{}", store.query("SELECT process_name, count(*) AS tasks FROM storage GROUP BY ALL ORDER BY ALL")?);
-    store.close()?;
+    store.close()?; // exports to Parquet too, since a root is configured
+    println!("exported to {}", dir.join("lake").display());
 
     let store = DatedStore::open("2025-01-15", config)?;
     for ((key, process), task) in &expected {

@@ -42,6 +42,7 @@ fn basic_stores_reads_restarts_and_verifies_and_can_be_run_again() {
         assert!(text.contains("flushed: 0 not flushed"), "{text}");
         assert!(text.contains("task_07 has "), "{text}");
         assert!(text.contains("worker2"), "{text}");
+        assert!(dir.path().join("lake/process_name=worker2/date=2025-01-15/data.parquet").is_file());
         let store = reopened(dir.path(), "2025-01-15");
         assert!(text.ends_with(&format!("all {} records are there, in memory and in DuckDB\n", store.len())), "{text}");
         let versions = store.query("SELECT sum(version)::BIGINT AS n FROM storage").unwrap();

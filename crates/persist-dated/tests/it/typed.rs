@@ -184,6 +184,8 @@ struct Moments {
     at: OffsetDateTime,
     #[serde(with = "timestamp::moment", default)]
     day: Option<Date>,
+    #[serde(with = "timestamp::moment", default)]
+    local: Option<PrimitiveDateTime>,
 }
 
 #[test]
@@ -193,10 +195,10 @@ fn what_is_no_moment_is_refused_going_in_and_coming_out() {
     let at = datetime!(2025-01-15 10:30 UTC);
     let before = Date::from_calendar_date(0, Month::December, 31).unwrap();
     for moments in [
-        Moments { at, day: Some(before) },
+        Moments { at, day: Some(before), local: None },
         // The year 0 of UTC, or of the offset.
-        Moments { at: datetime!(0001-01-01 00:30 +1), day: None },
-        Moments { at: datetime!(0000-12-31 23:30 -1), day: None },
+        Moments { at: datetime!(0001-01-01 00:30 +1), day: None, local: None },
+        Moments { at: datetime!(0000-12-31 23:30 -1), day: None, local: None },
     ] {
         let error = store.store("k", &moments).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input, "{moments:?}");
@@ -207,11 +209,13 @@ fn what_is_no_moment_is_refused_going_in_and_coming_out() {
     let read = |data| store.store("k", &data).unwrap().to::<Moments>();
     assert!(read(json!({"at": null})).unwrap_err().to_string().contains("null"));
     assert!(read(json!({"at": "soon"})).unwrap_err().to_string().contains("soon"));
-    assert!(read(json!({"at": at.to_string(), "day": "2025-01-15T10:30"})).is_err());
+    assert!(read(json!({"at": "2025-01-15", "day": "2025-01-15T10:30"})).is_err());
     let found = read(json!({"at": "2025-01-15T12:30+02:00", "day": "2025-01-15 00:00+05:00"})).unwrap();
     assert_eq!((found.at, found.day), (at, Some(date!(2025 - 01 - 15))));
+    let found = read(json!({"at": "2025-01-15", "local": "2025-01-15T12:30+02:00"}));
+    assert_eq!(found.unwrap().local, Some(datetime!(2025-01-15 10:30)));
     // Finer than a microsecond is cut.
     let fine = at.replace_time(Time::from_hms_nano(10, 30, 0, 123_456_789).unwrap());
-    let found: Moments = store.store("k", &Moments { at: fine, day: None }).unwrap().to().unwrap();
+    let found: Moments = store.store("k", &Moments { at: fine, day: None, local: None }).unwrap().to().unwrap();
     assert_eq!(found.at, fine.replace_nanosecond(123_456_000).unwrap());
 }
