@@ -22,6 +22,10 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// The columns of the main table, in order.
     const COLUMNS: &'static [Column];
 
+    /// Whether a folder of the Python original is taken over: its table is [`Model::TABLE`], and the fields of a part
+    /// stand in the data as well. Default: its files are another's.
+    const TAKES_OVER: bool = false;
+
     /// One field of a part, by its place in [`Model::PART_FIELDS`]; `None` is NULL.
     fn part_text(part: &Self::Part, field: usize) -> Option<&str>;
 

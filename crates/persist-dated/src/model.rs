@@ -26,6 +26,8 @@ impl Model for Dated {
         Column { name: "version", source: Source::Version },
     ];
 
+    const TAKES_OVER: bool = true;
+
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         part.as_deref().filter(|_| field == 0)
     }
