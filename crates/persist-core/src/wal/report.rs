@@ -49,6 +49,7 @@ impl RecoveryReport {
         self.left_out.iter().map(|stretch| stretch.bytes).sum()
     }
 
+    #[cfg(feature = "duckdb")]
     /// Adds what a takeover found before the log was recovered.
     pub(crate) fn add_takeover(&mut self, mut takeover: Self) {
         self.segments += takeover.segments;

@@ -8,6 +8,7 @@ mod open;
 mod poison;
 mod property;
 mod store;
+mod takeover;
 
 use std::path::Path;
 use std::time::Duration;
