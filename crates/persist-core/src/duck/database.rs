@@ -59,7 +59,7 @@ impl Database {
     /// As [`Database::open`].
     pub(crate) fn open_original(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Option<Self>> {
         let database = Self::open_unchecked(fs, path, table)?;
-        let theirs = schema::check_original(&*database.root.lock(), &database.path, table)?;
+        let theirs = schema::check_original(&database.root.lock(), &database.path, table)?;
         Ok(theirs.then_some(database))
     }
 
@@ -73,7 +73,7 @@ impl Database {
     /// later DuckDB.
     pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
         let database = Self::open_unchecked(fs, path, table)?;
-        schema::check(&*database.root.lock(), &database.path, table)?;
+        schema::check(&database.root.lock(), &database.path, table)?;
         Ok(database)
     }
 

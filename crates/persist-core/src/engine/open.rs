@@ -206,7 +206,7 @@ fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Re
         fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
     let original = if M::TAKES_OVER && exists { Takeover::<M>::read(places, table, options)? } else { None };
     let (identity, report) = match original {
-        Some(original) => original.run(places, fs)?,
+        Some(original) => original.run(places, table, fs)?,
         None => (create_or_adopt(fs, location, table, exists)?, RecoveryReport::default()),
     };
     sync_ancestors(fs, &location.dir)?;
@@ -219,8 +219,10 @@ fn create_or_adopt(fs: &dyn Fs, location: &Location, table: &Table, exists: bool
     let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
     if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
         let dir = location.dir.display();
-        let message =
-            format!("{dir} holds a log ({name}) but no store.json that says whose it is, and no database of it");
+        let mut message = format!("{dir} holds a log ({name}) but no store.json that says whose it is");
+        if !exists {
+            message += &format!(", and {} is missing", location.database.display());
+        }
         return Err(Error::config(message));
     }
     if exists {

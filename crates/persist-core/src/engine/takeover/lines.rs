@@ -22,7 +22,7 @@ pub(super) struct Written {
     pub(super) timestamp: Option<Timestamp>,
 }
 
-/// Reads the segments of a folder into `each`, with the place of the line and what was changed in it.
+/// Reads the segments of a folder into `each`, with the place of the line. What was changed in it is reported.
 ///
 /// # Errors
 /// [`Corrupt`](ErrorKind::Corrupt) with file, line and offset under the strict policy, for a line that is broken and not
@@ -34,7 +34,7 @@ pub(super) fn read(
     parts: &[&str],
     policy: RecoveryPolicy,
     report: &mut RecoveryReport,
-    each: &mut dyn FnMut(Written, &str, Changes) -> Result<()>,
+    each: &mut dyn FnMut(Written, &str, &mut Changes) -> Result<()>,
 ) -> Result<()> {
     let mut cut = false;
     for (n, segment) in segments.iter().enumerate() {
@@ -56,7 +56,8 @@ pub(super) fn read(
             let written = if cut { None } else { parse(text, parts, &place, &mut changes)? };
             if let Some(written) = written {
                 report.records += 1;
-                each(written, &place, changes)?;
+                each(written, &place, &mut changes)?;
+                changes.report(&place, report);
                 continue;
             }
             let torn = !cut && last_segment && offset > end;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::data::{Kind, quote, unescape};
 use crate::timestamp::Timestamp;
+use crate::wal::RecoveryReport;
 
 const NO_NUMBER: &str = "NaN or an infinity became null";
 const HALF_PAIR: &str = "half a surrogate pair became U+FFFD";
@@ -28,9 +29,11 @@ impl Changes {
         }
     }
 
-    /// `None` where nothing was changed.
-    pub(super) fn text(&self) -> Option<String> {
-        (!self.0.is_empty()).then(|| self.0.join(", "))
+    /// Adds them to the report, if there are any.
+    pub(super) fn report(&self, place: &str, report: &mut RecoveryReport) {
+        if !self.0.is_empty() {
+            report.changed.push(format!("{place}: {}", self.0.join(", ")));
+        }
     }
 }
 
@@ -213,26 +216,26 @@ mod tests {
 
     use super::*;
 
-    fn strictly(text: &str) -> (String, Option<String>) {
+    fn strictly(text: &str) -> (String, Vec<&'static str>) {
         let mut changes = Changes::default();
         let strict = strict(text, &mut changes).into_owned();
-        (strict, changes.text())
+        (strict, changes.0)
     }
 
     #[test]
     fn what_json_does_not_know_is_replaced_outside_strings_only() {
         let (text, changed) = strictly(r#"{"NaN": NaN, "a": [Infinity, -Infinity, -1, "NaN \" -Infinity"]}"#);
         assert_eq!(text, r#"{"NaN": null, "a": [null, null, -1, "NaN \" -Infinity"]}"#);
-        assert_eq!(changed.unwrap(), NO_NUMBER);
+        assert_eq!(changed, [NO_NUMBER]);
         let untouched = r#"{"a": "NaN \\", "b": "\ud83e\uddc0"}"#;
-        assert_eq!(strictly(untouched), (untouched.to_owned(), None));
+        assert_eq!(strictly(untouched), (untouched.to_owned(), vec![]));
     }
 
     #[test]
     fn half_a_surrogate_pair_becomes_the_replacement_character() {
         let (text, changed) = strictly(r#"{"a": "\ud83ex\uddc0\\ud800 \ud83e\ud83e\uddc0"}"#);
         assert_eq!(text, r#"{"a": "\ufffdx\ufffd\\ud800 \ufffd\ud83e\uddc0"}"#);
-        assert_eq!(changed.unwrap(), HALF_PAIR);
+        assert_eq!(changed, [HALF_PAIR]);
     }
 
     #[test]
@@ -242,7 +245,7 @@ mod tests {
         let text = r#"{"a": 1, "who": 7, "n": "12", "m": "x", "t": "soon", "b": [{"c": 1, "c": 1.50}], "a": {}}"#;
         let rebuilt_text = rebuilt(text, &kinds, 9, &mut changes).unwrap();
         assert_eq!(rebuilt_text, r#"{"a":{},"who":"7","n":12,"m":null,"t":null,"b":[{"c":1.50}]}"#);
-        assert_eq!(changes.text().unwrap(), format!("{TWICE}, {KIND}"));
+        assert_eq!(changes.0, [TWICE, KIND]);
         assert_eq!(rebuilt(r#"{"a":[[1]]}"#, &[], 2, &mut changes), None);
     }
 }

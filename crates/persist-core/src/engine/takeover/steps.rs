@@ -73,7 +73,6 @@ pub(in crate::engine) fn start_over(fs: &dyn Fs, places: Places<'_>) -> Result<(
 #[derive(Debug)]
 pub(in crate::engine) struct Takeover<M: Model> {
     original: Database,
-    table: Table,
     records: Records<M>,
     segments: Vec<SegmentId>,
     rules: Rules,
@@ -102,7 +101,6 @@ impl<M: Model> Takeover<M> {
         }
         let mut takeover = Self {
             original,
-            table: table.clone(),
             records: Records::default(),
             segments,
             rules: options.rules.clone(),
@@ -115,12 +113,17 @@ impl<M: Model> Takeover<M> {
     }
 
     /// Does it, but for putting `store.json` in place. Answers the store's identity, and what was left out and changed.
-    pub(in crate::engine) fn run(self, places: Places<'_>, fs: &dyn Fs) -> Result<(Identity, RecoveryReport)> {
+    pub(in crate::engine) fn run(
+        self,
+        places: Places<'_>,
+        table: &Table,
+        fs: &dyn Fs,
+    ) -> Result<(Identity, RecoveryReport)> {
         let identity = Identity::of_takeover(new_id(), self.segments.last().map_or(0, |segment| segment.0));
         identity.prepare(fs, places.dir)?;
-        let ours = Database::create_aside(fs, places.database, &self.table, &identity.id)?;
+        let ours = Database::create_aside(fs, places.database, table, &identity.id)?;
         let records: Vec<_> = self.records.all.into_iter().enumerate().map(numbered).collect();
-        fill(fs, &ours, &self.table, &records, self.at)?;
+        fill(fs, &ours, table, &records, self.at)?;
 
         if !self.original.checkpoint()? {
             let message = format!("{} is in use and can't be checkpointed", places.database.display());
@@ -162,7 +165,7 @@ impl<M: Model> Takeover<M> {
             let place = format!("{}, key {:?}", database.display(), row.key);
             let data = settled::<M>(row.data, row.part, None, None, rules, &mut changes)
                 .map_err(|error| refused(&place, &error))?;
-            note(report, &place, &changes);
+            changes.report(&place, report);
             let (key, version) = (Key::from(row.key), row.version);
             records.put(Record { key, part, data: data.into(), seq: 0, at: row.at, version });
             Ok(())
@@ -172,22 +175,16 @@ impl<M: Model> Takeover<M> {
     fn lines(&mut self, dir: &Path, options: &Options) -> Result<()> {
         let (fs, policy) = (options.fs.as_ref(), options.recovery);
         let Self { records, rules, at, segments, report, .. } = self;
-        let mut found = std::mem::take(report);
-        let mut changed = RecoveryReport::default();
-        lines::read(fs, dir, segments, M::PART_FIELDS, policy, &mut found, &mut |written, place, mut changes| {
+        lines::read(fs, dir, segments, M::PART_FIELDS, policy, report, &mut |written, place, changes| {
             let part: Vec<_> = written.part.iter().map(Option::as_deref).collect();
             let (timestamp, username) = (written.timestamp, written.username.as_deref());
-            let data = settled::<M>(&written.data, &part, timestamp, username, rules, &mut changes)
+            let data = settled::<M>(&written.data, &part, timestamp, username, rules, changes)
                 .map_err(|error| refused(place, &error))?;
-            note(&mut changed, place, &changes);
             let (key, part) = (Key::from(written.key.as_str()), M::part_from(&part));
             let version = records.get(&written.key, &part).map_or(0, |held| held.version).saturating_add(1);
             records.put(Record { key, part, data: data.into(), seq: 0, at: *at, version });
             Ok(())
-        })?;
-        found.changed.append(&mut changed.changed);
-        *report = found;
-        Ok(())
+        })
     }
 }
 
@@ -225,12 +222,6 @@ fn exists(fs: &dyn Fs, path: &Path) -> Result<bool> {
 
 fn refused(place: &str, error: &Error) -> Error {
     Error::config(format!("{place}: {error}; open with other limits"))
-}
-
-fn note(report: &mut RecoveryReport, place: &str, changes: &Changes) {
-    if let Some(text) = changes.text() {
-        report.changed.push(format!("{place}: {text}"));
-    }
 }
 
 /// A `seq` for the merge alone, which wants each to stand for one row.
