@@ -201,7 +201,7 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
 fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Result<(Identity, RecoveryReport)> {
     let fs = options.fs.as_ref();
     let places = Places { dir: &location.dir, database: &location.database };
-    takeover::start_over(fs, places)?;
+    takeover::start_over(fs, places, table)?;
     let exists =
         fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
     let original = if M::TAKES_OVER && exists { Takeover::<M>::read(places, table, options)? } else { None };

@@ -108,6 +108,27 @@ fn a_folder_of_the_original_opens_with_all_its_records_and_goes_on() {
 }
 
 #[test]
+fn what_a_takeover_keeps_is_the_whole_of_the_originals_folder() {
+    let original = Original::new();
+    for folder in ["closed", "killed", "doubled"] {
+        let base = original.base(folder);
+        open(&base).store("ours", &json!({})).unwrap();
+        let dir = base.join(DATE);
+        for name in files(&base).into_keys() {
+            if !name.ends_with(".taken-over") {
+                fs::remove_file(dir.join(&name)).unwrap();
+            }
+        }
+        for name in files(&base).into_keys() {
+            fs::rename(dir.join(&name), dir.join(name.strip_suffix(".taken-over").unwrap())).unwrap();
+        }
+        let store = open(&base);
+        assert_holds(&store, &original.expected(folder));
+        assert_eq!(store.recovery().doubled, if folder == "doubled" { 3 } else { 0 });
+    }
+}
+
+#[test]
 fn timestamps_and_versions_are_the_originals_and_lines_count_on() {
     let original = Original::new();
     let store = open(&original.base("killed"));
@@ -211,6 +232,31 @@ fn an_interrupted_takeover_that_is_interrupted_again_is_done_in_the_end() {
     }
     assert!(base.join(DATE).join("store.json").exists());
     assert_holds(&open(&base), &expected);
+}
+
+#[test]
+fn what_another_hand_puts_into_an_interrupted_takeover_is_not_replaced() {
+    for name in ["wal_000003.jsonl", "data.duckdb"] {
+        let original = Original::new();
+        let base = original.base("killed");
+        let disk = FlakyDisk::new(|operation, path| match operation == "rename" && path.ends_with("store.json") {
+            true => Err(io::Error::other("stopped")),
+            false => Ok(()),
+        });
+        drop(DatedStore::open(DATE, quiet(&base).fs(Arc::new(disk))).unwrap_err());
+        let path = base.join(DATE).join(name);
+        let another =
+            Original::new().base(if name == "data.duckdb" { "closed" } else { "killed" }).join(DATE).join(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, fs::read(another).unwrap_or_else(|_| b"{}\n".to_vec())).unwrap();
+        let before = files(&base);
+        let error = DatedStore::open(DATE, quiet(&base)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        assert_eq!(files(&base), before);
+        fs::remove_file(&path).unwrap();
+        assert_holds(&open(&base), &original.expected("killed"));
+    }
 }
 
 #[test]

@@ -49,24 +49,44 @@ pub(in crate::engine) struct Places<'a> {
     pub(in crate::engine) database: &'a Path,
 }
 
-/// Renames back what an interrupted takeover had renamed.
-pub(in crate::engine) fn start_over(fs: &dyn Fs, places: Places<'_>) -> Result<()> {
-    let Some(last) = Identity::load_prepared(fs, places.dir)?.and_then(|identity| identity.taken_over) else {
-        return Ok(());
+/// Renames back what an interrupted takeover had renamed. Our database goes for that: it has served nothing yet.
+///
+/// # Errors
+/// [`Config`](ErrorKind::Config) where another hand has put a file under a name that the original's is to have back.
+pub(in crate::engine) fn start_over(fs: &dyn Fs, places: Places<'_>, table: &Table) -> Result<()> {
+    let Some(identity) = Identity::load_prepared(fs, places.dir)? else { return Ok(()) };
+    let Some(last) = identity.taken_over else { return Ok(()) };
+    let names = fs.list(places.dir).map_err(|error| Error::io("cannot list", places.dir, error))?;
+    let originals = names.iter().filter_map(|name| name.strip_suffix(KEPT).and_then(SegmentId::parse));
+    let mut back: Vec<_> = originals.filter(|segment| segment.0 <= last).collect();
+    back.sort_unstable();
+    let mut back: Vec<_> = back.iter().map(|segment| places.dir.join(segment.to_string())).collect();
+    let in_the_way = |path: &Path| {
+        Err(Error::config(format!("a takeover was interrupted, and {} is not of it; move it away", path.display())))
     };
-    let back =
-        |path: &Path| fs.rename(&kept(path), path).map_err(|error| Error::io("cannot rename back", &kept(path), error));
-    if exists(fs, &kept(places.database))? {
-        back(places.database)?;
-        sync_dir_of(fs, places.database)?;
-    }
-    for name in fs.list(places.dir).map_err(|error| Error::io("cannot list", places.dir, error))? {
-        let original = name.strip_suffix(KEPT).and_then(SegmentId::parse).filter(|segment| segment.0 <= last);
-        if let Some(segment) = original {
-            back(&places.dir.join(segment.to_string()))?;
+    for path in &back {
+        if exists(fs, path)? {
+            return in_the_way(path);
         }
     }
-    fs.sync_dir(places.dir).map_err(|error| Error::io("cannot sync the folder", places.dir, error))
+    if exists(fs, &kept(places.database))? {
+        if exists(fs, places.database)? {
+            let found = Database::open(fs, places.database, table).and_then(|database| database.state());
+            if !found.is_ok_and(|state| state.store_id == identity.id) {
+                return in_the_way(places.database);
+            }
+        }
+        back.insert(0, places.database.to_owned());
+    }
+    for path in back {
+        rename(fs, &kept(&path), &path)?;
+    }
+    Ok(())
+}
+
+fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
+    fs.rename(from, to).map_err(|error| Error::io("cannot rename", from, error))?;
+    sync_dir_of(fs, to)
 }
 
 /// A takeover under way: everything the original's folder holds, read and settled.
@@ -136,15 +156,11 @@ impl<M: Model> Takeover<M> {
                 return Err(Error::new(ErrorKind::Database, message));
             }
         }
-        let rename = |from: &Path, to: &Path| {
-            fs.rename(from, to).map_err(|error| Error::io("cannot rename", from, error))?;
-            sync_dir_of(fs, to)
-        };
-        rename(places.database, &kept(places.database))?;
-        rename(&ours, places.database)?;
+        rename(fs, places.database, &kept(places.database))?;
+        rename(fs, &ours, places.database)?;
         for segment in &self.segments {
             let path = places.dir.join(segment.to_string());
-            rename(&path, &kept(&path))?;
+            rename(fs, &path, &kept(&path))?;
         }
         Ok((identity, self.report))
     }
