@@ -22,6 +22,9 @@ pub(crate) struct Identity {
     pub(crate) id: String,
     /// The stores whose lines count as ours, this one last.
     pub(crate) lineage: Vec<Ancestor>,
+    /// The last segment of the Python original, where its folder was taken over; 0 where it left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taken_over: Option<u64>,
 }
 
 impl Identity {
@@ -30,7 +33,11 @@ impl Identity {
     }
 
     pub(crate) fn of(id: String) -> Self {
-        Self { format: FORMAT, lineage: vec![Ancestor::present(&id)], id }
+        Self { format: FORMAT, lineage: vec![Ancestor::present(&id)], taken_over: None, id }
+    }
+
+    pub(crate) fn of_takeover(id: String, last_segment: u64) -> Self {
+        Self { taken_over: Some(last_segment), ..Self::of(id) }
     }
 
     /// Reads the identity of the store in `dir`; `None` where there is none yet.

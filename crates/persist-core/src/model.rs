@@ -25,6 +25,10 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// Further names that no extra column may have; those of [`Model::COLUMNS`] are taken anyhow.
     const RESERVED: &'static [&'static str] = &[];
 
+    /// Whether a folder of the Python original is taken over: its table is [`Model::TABLE`], and the fields of a part
+    /// stand in the data as well. Default: its files are another's.
+    const TAKES_OVER: bool = false;
+
     /// One field of a part, by its place in [`Model::PART_FIELDS`]; `None` is NULL.
     fn part_text(part: &Self::Part, field: usize) -> Option<&str>;
 

@@ -28,6 +28,7 @@ impl Model for Dated {
 
     /// The export's other partition column.
     const RESERVED: &'static [&'static str] = &["date"];
+    const TAKES_OVER: bool = true;
 
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         part.as_deref().filter(|_| field == 0)

@@ -42,6 +42,8 @@ impl DatedStore {
     /// Opens the store of a date, or makes it, and recovers what a crash left.
     ///
     /// The date is a [`time::Date`], a moment, or ISO text (`2025-01-15`, `2025-01-15T10:30:00`).
+    /// A folder of the Python original is taken over; its files are kept with `.taken-over` added to their names, and
+    /// [`recovery`](DatedStore::recovery) lists what could not be kept as it was.
     ///
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) for a malformed date, [`Config`](persist_core::ErrorKind::Config) for

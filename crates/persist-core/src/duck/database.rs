@@ -47,6 +47,22 @@ impl Database {
         schema::create(fs, path, table, store_id)
     }
 
+    /// Makes such a file under another name, `{path}.new`, and answers that; see [`schema::create_aside`].
+    pub(crate) fn create_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<PathBuf> {
+        schema::create_aside(fs, path, table, store_id)
+    }
+
+    /// Opens a file of the Python original with its own log, to be [read](Database::load_base); `None` for a database
+    /// without its table, or one of persist.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub(crate) fn open_original(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Option<Self>> {
+        let database = Self::open_unchecked(fs, path, table)?;
+        let theirs = schema::check_original(&database.root.lock(), &database.path, table)?;
+        Ok(theirs.then_some(database))
+    }
+
     /// Opens a file that [`create`](Database::create) made. The caller holds its lock: DuckDB's own keeps other
     /// processes out, not another instance in this one.
     ///
@@ -56,6 +72,12 @@ impl Database {
     /// [`Locked`](ErrorKind::Locked) where another process has it, [`Database`](ErrorKind::Database) for a file of a
     /// later DuckDB.
     pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
+        let database = Self::open_unchecked(fs, path, table)?;
+        schema::check(&database.root.lock(), &database.path, table)?;
+        Ok(database)
+    }
+
+    fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
         let path = plain(path)?;
         // DuckDB would make a new database of a missing file, and of an empty one.
         let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
@@ -68,7 +90,6 @@ impl Database {
             Ok((connection, quote(&catalog)))
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
-        schema::check(&connection, &path, table)?;
         Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
     }
 

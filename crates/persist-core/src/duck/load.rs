@@ -37,17 +37,28 @@ impl Database {
         let connection = self.connect()?;
         let begun = connection.execute_batch("BEGIN TRANSACTION READ ONLY");
         begun.map_err(|error| failed("cannot read", &self.path, error))?;
+        let (columns, seq, op) = (self.loaded_columns(), quote(SEQ), quote(OP));
+        let delta = format!("SELECT {columns}, {seq}, {op} FROM {} ORDER BY {seq}", self.delta());
+        self.stream(&connection, &self.select_base(), each)?;
+        self.stream(&connection, &delta, each)
+    }
+
+    /// Hands out every row of the base, as [`load`](Database::load) does.
+    pub(crate) fn load_base(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        self.stream(&self.connect()?, &self.select_base(), each)
+    }
+
+    fn select_base(&self) -> String {
+        format!("SELECT {}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.loaded_columns(), self.base())
+    }
+
+    fn loaded_columns(&self) -> String {
         let mut columns = vec![self.table.column(Source::Key)];
         columns.extend((0..self.table.parts).map(|n| format!("{}::VARCHAR", self.table.column(Source::Part(n)))));
         columns.push(self.table.column(Source::Data));
         columns.push(format!("{}::TIMESTAMP", self.table.column(Source::UpdatedAt)));
         columns.push(format!("{}::INTEGER", self.table.column(Source::Version)));
-        let columns = columns.join(", ");
-        let base = format!("SELECT {columns}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.base());
-        let (seq, op) = (quote(SEQ), quote(OP));
-        let delta = format!("SELECT {columns}, {seq}, {op} FROM {} ORDER BY {seq}", self.delta());
-        self.stream(&connection, &base, each)?;
-        self.stream(&connection, &delta, each)
+        columns.join(", ")
     }
 
     fn stream(&self, connection: &Connection, sql: &str, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The tables in a database file: their columns, how one is created, and whether an existing one fits.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duckdb::{Connection, params};
 
@@ -139,7 +139,14 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }
-    let aside = suffixed(path, ".new");
+    let aside = create_aside(fs, path, table, store_id)?;
+    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
+    fs::sync_dir_of(fs, path)
+}
+
+/// The first half of [`create`]: answers the path of the file written aside, in place of what a crash left there.
+pub(super) fn create_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<PathBuf> {
+    let aside = suffixed(&database::plain(path)?, ".new");
     for leftover in std::iter::once(&aside).chain(&own_logs(&aside)) {
         if fs.exists(leftover).map_err(|e| Error::io("cannot look for", leftover, e))? {
             fs.remove_file(leftover).map_err(|e| Error::io("cannot remove", leftover, e))?;
@@ -148,9 +155,7 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
     fill(&aside, table, store_id).map_err(|error| failed("cannot create", &aside, error))?;
     let file = fs.open(&aside, Access::Write).map_err(|e| Error::io("cannot open", &aside, e))?;
     file.sync_all().map_err(|e| Error::io("cannot sync", &aside, e))?;
-    drop(file);
-    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
-    fs::sync_dir_of(fs, path)
+    Ok(aside)
 }
 
 fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
@@ -192,11 +197,36 @@ pub(super) fn check(connection: &Connection, path: &Path, table: &Table) -> Resu
     compare(table.name, &table.definitions(), &found, &mut differences);
     compare(&table.delta_name(), &table.delta_definitions(), &found, &mut differences);
     compare(META, &META_COLUMNS, &found, &mut differences);
+    refuse(path, &differences)
+}
+
+fn refuse(path: &Path, differences: &[String]) -> Result<()> {
     if differences.is_empty() {
         return Ok(());
     }
     let differences = differences.join("; ");
     Err(Error::new(ErrorKind::Schema, format!("the tables of {} are not as asked for: {differences}", path.display())))
+}
+
+/// Whether a file holds the table of the Python original, which is `table` alone; `false` for a database of persist.
+/// An empty database gets the table, as it does from the original when that opens it.
+///
+/// # Errors
+/// [`Schema`](ErrorKind::Schema) with every difference.
+pub(super) fn check_original(connection: &Connection, path: &Path, table: &Table) -> Result<bool> {
+    let unreadable = |error| failed("cannot read the tables of", path, error);
+    let found = columns(connection).map_err(unreadable)?;
+    if found.is_empty() {
+        let sql = create_table(table.name, &table.definitions(), "");
+        connection.execute_batch(&sql).map_err(unreadable)?;
+        return Ok(true);
+    }
+    if found.iter().any(|(name, ..)| name == META) || !found.iter().any(|(name, ..)| name == table.name) {
+        return Ok(false);
+    }
+    let mut differences = Vec::new();
+    compare(table.name, &table.definitions(), &found, &mut differences);
+    refuse(path, &differences).map(|()| true)
 }
 
 fn columns(connection: &Connection) -> duckdb::Result<Vec<(String, String, String)>> {

@@ -8,7 +8,7 @@
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
 //! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
-//! `shared.rs` what all of them share.
+//! `shared.rs` what all of them share, `takeover/` turns a folder of the Python original into ours.
 
 mod close;
 mod database;
@@ -18,6 +18,7 @@ mod pending;
 mod read;
 mod shared;
 mod stats;
+mod takeover;
 mod worker;
 mod write;
 

@@ -14,6 +14,7 @@ use super::database::{Handle, set_logs_aside};
 use super::keeper::{self, Keeper};
 use super::pending::Pending;
 use super::shared::{Engine, Figures, Shared, Threads};
+use super::takeover::{self, Places, Takeover};
 use super::worker::{self, Worker};
 use crate::cache::Cache;
 use crate::codec;
@@ -26,7 +27,7 @@ use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::{Log, LogOptions, Recovered, Recovery, SegmentId};
+use crate::wal::{Log, LogOptions, Recovered, Recovery, RecoveryReport, SegmentId};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -43,7 +44,8 @@ pub struct Location {
 }
 
 impl<M: Model> Engine<M> {
-    /// Opens the store at this place, or makes it, and recovers what a crash left.
+    /// Opens the store at this place, or makes it, and recovers what a crash left. A folder of the Python original is
+    /// taken over, if the model [says so](Model::TAKES_OVER).
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) for options out of bounds or a database that is not this store's,
@@ -60,9 +62,9 @@ impl<M: Model> Engine<M> {
         let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
         locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
 
-        let identity = match Identity::load(fs.as_ref(), &location.dir)? {
-            Some(identity) => identity,
-            None => create(fs.as_ref(), location, &table)?,
+        let (identity, taken) = match Identity::load(fs.as_ref(), &location.dir)? {
+            Some(identity) => (identity, RecoveryReport::default()),
+            None => create::<M>(location, &table, &options)?,
         };
         if set_logs_aside(fs.as_ref(), &location.database)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
@@ -82,7 +84,9 @@ impl<M: Model> Engine<M> {
             .watermark(state.watermark)
             .policy(options.recovery)
             .run()?;
-        Self::start(location, options, &identity, database, &state, &recovered, locks)
+        let mut engine = Self::start(location, options, &identity, database, &state, &recovered, locks)?;
+        engine.report.add_takeover(taken);
+        Ok(engine)
     }
 
     fn start(
@@ -191,26 +195,40 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn create(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
-    let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
-    if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
-        let message =
-            format!("{} holds a log ({name}) but no store.json that says whose it is", location.dir.display());
-        return Err(Error::config(message));
-    }
+/// Makes the store's files, or takes over those of the Python original. Answers what that left out and changed.
+fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Result<(Identity, RecoveryReport)> {
+    let fs = options.fs.as_ref();
+    let places = Places { dir: &location.dir, database: &location.database };
+    takeover::start_over(fs, places, table)?;
     let exists =
         fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
-    let identity = if exists {
-        adopt(fs, location, table)?
-    } else {
-        let identity = Identity::of(new_id());
-        identity.prepare(fs, &location.dir)?;
-        Database::create(fs, &location.database, table, &identity.id)?;
-        identity
+    let original = if M::TAKES_OVER && exists { Takeover::<M>::read(places, table, options)? } else { None };
+    let (identity, report) = match original {
+        Some(original) => original.run(places, table, fs)?,
+        None => (create_or_adopt(fs, location, table, exists)?, RecoveryReport::default()),
     };
     sync_ancestors(fs, &location.dir)?;
     sync_ancestors(fs, &location.database)?;
     Identity::put_in_place(fs, &location.dir)?;
+    Ok((identity, report))
+}
+
+fn create_or_adopt(fs: &dyn Fs, location: &Location, table: &Table, exists: bool) -> Result<Identity> {
+    let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
+    if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
+        let dir = location.dir.display();
+        let mut message = format!("{dir} holds a log ({name}) but no store.json that says whose it is");
+        if !exists {
+            message += &format!(", and {} is missing", location.database.display());
+        }
+        return Err(Error::config(message));
+    }
+    if exists {
+        return adopt(fs, location, table);
+    }
+    let identity = Identity::of(new_id());
+    identity.prepare(fs, &location.dir)?;
+    Database::create(fs, &location.database, table, &identity.id)?;
     Ok(identity)
 }
 

@@ -35,6 +35,10 @@ pub struct RecoveryReport {
     pub left_out: Vec<LeftOut>,
     /// The `seq`s that were lost to damage, first and last; they are noted in the log.
     pub lost: Vec<(u64, u64)>,
+    /// Of a folder of the Python original that was taken over: rows of its database that an id had besides its newest.
+    pub doubled: u64,
+    /// Of such a folder: the records that could not be kept as they were, each with its place and what was changed.
+    pub changed: Vec<String>,
     /// How long reading and checking took.
     pub elapsed: Duration,
 }
@@ -43,6 +47,17 @@ impl RecoveryReport {
     /// The bytes in all stretches that were left out.
     pub fn bytes_left_out(&self) -> u64 {
         self.left_out.iter().map(|stretch| stretch.bytes).sum()
+    }
+
+    #[cfg(feature = "duckdb")]
+    /// Adds what a takeover found before the log was recovered.
+    pub(crate) fn add_takeover(&mut self, mut takeover: Self) {
+        self.segments += takeover.segments;
+        self.bytes += takeover.bytes;
+        self.records += takeover.records;
+        self.doubled += takeover.doubled;
+        self.left_out.append(&mut takeover.left_out);
+        self.changed.append(&mut takeover.changed);
     }
 
     /// Whether anything was damaged, beyond the torn tail that any crash may leave.
@@ -103,6 +118,12 @@ impl fmt::Display for RecoveryReport {
                 stretch.file.display(),
                 stretch.cause
             )?;
+        }
+        if self.doubled > 0 {
+            write!(f, "; {} older rows of doubled ids passed over", self.doubled)?;
+        }
+        for change in &self.changed {
+            write!(f, "; changed: {change}")?;
         }
         Ok(())
     }

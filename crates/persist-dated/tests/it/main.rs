@@ -11,6 +11,7 @@ mod open;
 mod poison;
 mod property;
 mod store;
+mod takeover;
 mod typed;
 
 use std::path::Path;
