@@ -129,7 +129,7 @@ pub use config::{Durability, Options};
 #[cfg(feature = "duckdb")]
 pub use duck::Rows;
 #[cfg(feature = "duckdb")]
-pub use engine::{Engine, Location, Stats, Verification};
+pub use engine::{Backup, Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backup;
 mod config;
 pub mod keys;
 mod model;
@@ -36,4 +37,6 @@ pub use put::Put;
 pub use store::{DatedStore, Record};
 
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Durability, Error, ErrorKind, Result, Rows, Stats, Timestamp, TimestampPolicy, Verification};
+pub use persist_core::{
+    Backup, Durability, Error, ErrorKind, Result, Rows, Stats, Timestamp, TimestampPolicy, Verification,
+};

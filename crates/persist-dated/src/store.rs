@@ -162,6 +162,10 @@ impl DatedStore {
         self.engine.close()
     }
 
+    pub(crate) fn engine(&self) -> &Engine<Dated> {
+        &self.engine
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_unix_micros(self.clock.unix_micros())
     }

@@ -51,12 +51,7 @@ impl<M: Model> Engine<M> {
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
         let fs = Arc::clone(&options.fs);
-        make_folder(fs.as_ref(), &location.dir)?;
-        if let Some(folder) = location.database.parent() {
-            make_folder(fs.as_ref(), folder)?;
-        }
-        let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
-        locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
+        let locks = take_locks(fs.as_ref(), location)?;
 
         let table = Table::of::<M>();
         let identity = match Identity::load(fs.as_ref(), &location.dir)? {
@@ -119,7 +114,8 @@ impl<M: Model> Engine<M> {
         );
         let shared = Arc::new(Shared {
             dir: location.dir.clone(),
-            store_id: identity.id.clone(),
+            purpose: location.purpose.clone(),
+            identity: identity.clone(),
             log,
             cache,
             pending,
@@ -160,12 +156,23 @@ fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
     })
 }
 
-fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+/// Makes the folders of a store and takes its locks: of the folder first, then of the database.
+pub(super) fn take_locks(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> {
+    make_folder(fs, &location.dir)?;
+    if let Some(folder) = location.database.parent() {
+        make_folder(fs, folder)?;
+    }
+    let folder = Lock::acquire(&location.dir.join(".lock"), &location.purpose)?;
+    let database = Lock::acquire(&database_lock(&location.database)?, &location.purpose)?;
+    Ok(vec![folder, database])
+}
+
+pub(super) fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
     fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
 }
 
 /// Makes the folder's own name durable, and those of the folders above it, which may be as new.
-fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
+pub(super) fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
     for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
         match fs.sync_dir(folder) {
             // A folder that we may not open was not made by us.

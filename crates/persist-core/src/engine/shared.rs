@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
 use crate::config::Options;
+use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::wal::{Log, RecoveryReport};
@@ -30,7 +31,9 @@ pub struct Engine<M: Model> {
 pub(super) struct Shared<M: Model> {
     pub(super) dir: PathBuf,
     pub(super) options: Options,
-    pub(super) store_id: String,
+    /// What the store is, as [`Location`](super::Location) says it.
+    pub(super) purpose: String,
+    pub(super) identity: Identity,
     pub(super) log: Log,
     pub(super) cache: Cache<M>,
     pub(super) pending: pending::Pending<M>,
