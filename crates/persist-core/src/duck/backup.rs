@@ -37,7 +37,7 @@ impl Database {
         copied.and(detached).map_err(failed)
     }
 
-    /// DuckDB runs COPY FROM DATABASE as two statements, tables and then rows: the transaction makes one moment of them.
+    /// DuckDB runs COPY FROM DATABASE as two statements, tables and then rows. In a transaction both see one moment.
     fn copy_into(&self, connection: &Connection, name: &str) -> duckdb::Result<()> {
         connection.execute_batch("BEGIN TRANSACTION")?;
         connection.execute_batch(&format!("COPY FROM DATABASE {} TO {name}", self.catalog()))?;
