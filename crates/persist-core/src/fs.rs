@@ -210,6 +210,31 @@ pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a file from its start to its end, in pieces of at most a mebibyte, each with its offset. Answers its length.
+pub fn read_in_pieces(file: &dyn File, each: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<u64> {
+    let mut piece = vec![0; 1024 * 1024];
+    let mut offset = 0;
+    loop {
+        match file.read_at(offset, &mut piece) {
+            Ok(0) => return Ok(offset),
+            Ok(taken) => {
+                each(offset, piece.get(..taken).unwrap_or_default())?;
+                offset += taken as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes a file, if there is one.
+pub fn remove_if_there(fs: &dyn Fs, path: &Path) -> Result<()> {
+    if fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))? {
+        fs.remove_file(path).map_err(|error| Error::io("cannot remove", path, error))?;
+    }
+    Ok(())
+}
+
 /// Puts a file in place whole: written aside (`{name}.tmp`), synced, renamed, its folder synced.
 ///
 /// A crash leaves the old file or the new one, and at worst the one written aside, which the next call replaces.
@@ -240,9 +265,7 @@ pub fn replace_unsynced(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write_aside(fs: &dyn Fs, aside: &Path, bytes: &[u8]) -> Result<Box<dyn File>> {
-    if fs.exists(aside).map_err(|error| Error::io("cannot look for", aside, error))? {
-        fs.remove_file(aside).map_err(|error| Error::io("cannot remove", aside, error))?;
-    }
+    remove_if_there(fs, aside)?;
     let file = fs.open(aside, Access::CreateNew).map_err(|error| Error::io("cannot create", aside, error))?;
     write_all_at(file.as_ref(), 0, bytes).map_err(|error| Error::io("cannot write", aside, error))?;
     Ok(file)

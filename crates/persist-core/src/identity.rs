@@ -40,6 +40,16 @@ impl Identity {
         Self { taken_over: Some(last_segment), ..Self::of(id) }
     }
 
+    /// The identity of a new store that goes on where `lineage` ends: its last store, up to the record `seq`.
+    pub(crate) fn restored(mut lineage: Vec<Ancestor>, seq: u64) -> Self {
+        if let Some(last) = lineage.last_mut() {
+            last.last_seq = Some(seq);
+        }
+        let id = new_id();
+        lineage.push(Ancestor::present(&id));
+        Self { format: FORMAT, id, lineage, taken_over: None }
+    }
+
     /// Reads the identity of the store in `dir`; `None` where there is none yet.
     pub(crate) fn load(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
         let path = Self::path(dir);

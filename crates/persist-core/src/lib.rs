@@ -132,7 +132,7 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Engine, Location, Stats, Verification};
+pub use engine::{Backup, Engine, Location, Stats, Verification};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

@@ -53,6 +53,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backup;
 mod config;
 mod export;
 pub mod keys;
@@ -73,5 +74,5 @@ pub use store::{DatedStore, Record};
 
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Durability, Error, ErrorKind, Result, Rows, Stats, Verification};
+pub use persist_core::{Backup, Durability, Error, ErrorKind, Result, Rows, Stats, Verification};
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

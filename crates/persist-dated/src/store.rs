@@ -211,6 +211,10 @@ impl DatedStore {
         self.engine.close().and(exported)
     }
 
+    pub(crate) fn engine(&self) -> &Engine<Dated> {
+        &self.engine
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_unix_micros(self.clock.unix_micros())
     }

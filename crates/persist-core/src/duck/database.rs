@@ -58,7 +58,7 @@ impl Database {
     /// # Errors
     /// As [`Database::open`].
     pub(crate) fn open_original(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Option<Self>> {
-        let database = Self::open_unchecked(fs, path, table)?;
+        let database = Self::open_unchecked(fs, path, table, AccessMode::ReadWrite)?;
         let theirs = schema::check_original(&database.root.lock(), &database.path, table)?;
         Ok(theirs.then_some(database))
     }
@@ -72,12 +72,21 @@ impl Database {
     /// [`Locked`](ErrorKind::Locked) where another process has it, [`Database`](ErrorKind::Database) for a file of a
     /// later DuckDB.
     pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
-        let database = Self::open_unchecked(fs, path, table)?;
+        Self::open_checked(fs, path, table, AccessMode::ReadWrite)
+    }
+
+    /// As [`open`](Database::open), to read alone: nothing of the file or beside it changes.
+    pub(crate) fn open_to_read(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
+        Self::open_checked(fs, path, table, AccessMode::ReadOnly)
+    }
+
+    fn open_checked(fs: &dyn Fs, path: &Path, table: &Table, mode: AccessMode) -> Result<Self> {
+        let database = Self::open_unchecked(fs, path, table, mode)?;
         schema::check(&database.root.lock(), &database.path, table)?;
         Ok(database)
     }
 
-    fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
+    fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, mode: AccessMode) -> Result<Self> {
         let path = plain(path)?;
         // DuckDB would make a new database of a missing file, and of an empty one.
         let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
@@ -85,7 +94,7 @@ impl Database {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
         }
         let opened = || -> duckdb::Result<_> {
-            let connection = connect(&path)?;
+            let connection = connect(&path, mode)?;
             let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
             Ok((connection, quote(&catalog)))
         };
@@ -149,6 +158,11 @@ impl Database {
         self.root.lock().try_clone().map_err(|error| failed("cannot connect to", &self.path, error))
     }
 
+    /// The name DuckDB gave the file, quoted.
+    pub(super) fn catalog(&self) -> &str {
+        &self.catalog
+    }
+
     /// The main table, quoted, with its catalog: a bare name would find a view of that name first.
     pub(super) fn base(&self) -> String {
         self.qualified(self.table.name)
@@ -192,9 +206,9 @@ pub(super) fn plain(path: &Path) -> Result<PathBuf> {
 }
 
 /// Opens an instance as persist wants it. Creates the file where there is none.
-pub(super) fn connect(path: &Path) -> duckdb::Result<Connection> {
+pub(super) fn connect(path: &Path, mode: AccessMode) -> duckdb::Result<Connection> {
     let config = Config::default()
-        .access_mode(AccessMode::ReadWrite)?
+        .access_mode(mode)?
         // Never by itself: more than any disk.
         .with("checkpoint_threshold", "1000TB")?
         // A query that names an unknown function fails, rather than to go out to the net.

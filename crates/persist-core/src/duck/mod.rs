@@ -17,6 +17,8 @@
 //! - DuckDB checkpoints only when [told to](Database::checkpoint), so the engine knows which commits the main file has.
 
 mod append;
+mod aside;
+mod backup;
 mod compact;
 mod database;
 mod export;
@@ -33,6 +35,7 @@ mod value;
 mod tests;
 
 pub(crate) use append::Appender;
+pub(crate) use aside::{aside, clear_aside, put_in_place, refuse_own_logs};
 pub(crate) use database::{Database, State, own_logs};
 pub use export::Leaf;
 pub(crate) use failure::is_invalidated;

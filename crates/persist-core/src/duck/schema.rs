@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use duckdb::{Connection, params};
+use duckdb::{AccessMode, Connection, params};
 
-use super::database::{self, own_logs, suffixed};
+use super::aside;
+use super::database::{self, own_logs};
 use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
-use crate::fs::{self, Access, Fs};
+use crate::fs::Fs;
 use crate::model::{Column, Model, Source};
 
 /// Says which store a file belongs to and how far it has been flushed.
@@ -139,27 +140,21 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }
-    let aside = create_aside(fs, path, table, store_id)?;
-    fs.rename(&aside, path).map_err(|e| Error::io("cannot rename into place", path, e))?;
-    fs::sync_dir_of(fs, path)
+    create_aside(fs, path, table, store_id)?;
+    aside::put_in_place(fs, path)
 }
 
 /// The first half of [`create`]: answers the path of the file written aside, in place of what a crash left there.
 pub(super) fn create_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<PathBuf> {
-    let aside = suffixed(&database::plain(path)?, ".new");
-    for leftover in std::iter::once(&aside).chain(&own_logs(&aside)) {
-        if fs.exists(leftover).map_err(|e| Error::io("cannot look for", leftover, e))? {
-            fs.remove_file(leftover).map_err(|e| Error::io("cannot remove", leftover, e))?;
-        }
-    }
+    let path = &database::plain(path)?;
+    aside::clear_aside(fs, path)?;
+    let aside = aside::aside(path);
     fill(&aside, table, store_id).map_err(|error| failed("cannot create", &aside, error))?;
-    let file = fs.open(&aside, Access::Write).map_err(|e| Error::io("cannot open", &aside, e))?;
-    file.sync_all().map_err(|e| Error::io("cannot sync", &aside, e))?;
     Ok(aside)
 }
 
 fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
-    let connection = database::connect(path)?;
+    let connection = database::connect(path, AccessMode::ReadWrite)?;
     let mut sql = create_table(table.name, &table.definitions(), "");
     sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");
     sql += &create_table(META, &META_COLUMNS, "");

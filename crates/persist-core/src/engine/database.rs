@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::duck::{Database, State, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, sync_dir_of};
+use crate::fs::{Fs, remove_if_there, sync_dir_of};
 
 #[derive(Debug)]
 pub(super) struct Handle {
@@ -61,9 +61,7 @@ impl Handle {
     /// Removes DuckDB's own logs that were set aside: the database is closed and whole without them.
     pub(super) fn remove_logs_set_aside(&self) -> Result<()> {
         for log in own_logs(&self.path).iter().map(|log| aside(log)) {
-            if self.fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
-                self.fs.remove_file(&log).map_err(|error| Error::io("cannot remove", &log, error))?;
-            }
+            remove_if_there(self.fs.as_ref(), &log)?;
         }
         Ok(())
     }

@@ -53,14 +53,9 @@ impl<M: Model> Engine<M> {
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
-        let table = Table::of::<M>(extra_schema::<M>(&options)?);
+        let table = table_of::<M>(&options)?;
         let fs = Arc::clone(&options.fs);
-        make_folder(fs.as_ref(), &location.dir)?;
-        if let Some(folder) = location.database.parent() {
-            make_folder(fs.as_ref(), folder)?;
-        }
-        let mut locks = vec![Lock::acquire(&location.dir.join(".lock"), &location.purpose)?];
-        locks.push(Lock::acquire(&database_lock(&location.database)?, &location.purpose)?);
+        let locks = take_locks(fs.as_ref(), location)?;
 
         let (identity, taken) = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => (identity, RecoveryReport::default()),
@@ -125,7 +120,8 @@ impl<M: Model> Engine<M> {
         );
         let shared = Arc::new(Shared {
             dir: location.dir.clone(),
-            store_id: identity.id.clone(),
+            purpose: location.purpose.clone(),
+            identity: identity.clone(),
             log,
             cache,
             pending,
@@ -167,14 +163,26 @@ fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
     })
 }
 
-fn extra_schema<M: Model>(options: &Options) -> Result<ExtraSchema> {
+/// The table of a model with the extra columns that the options name.
+pub(super) fn table_of<M: Model>(options: &Options) -> Result<Table> {
     let own = M::COLUMNS.iter().map(|column| column.name);
     let reserved: Vec<&str> = own.chain(M::RESERVED.iter().copied()).collect();
     let columns = options.extra_schema.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
-    ExtraSchema::new(columns, &reserved)
+    Ok(Table::of::<M>(ExtraSchema::new(columns, &reserved)?))
 }
 
-fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+/// Makes the folders of a store and takes its locks: of the folder first, then of the database.
+pub(super) fn take_locks(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> {
+    make_folder(fs, &location.dir)?;
+    if let Some(folder) = location.database.parent() {
+        make_folder(fs, folder)?;
+    }
+    let folder = Lock::acquire(&location.dir.join(".lock"), &location.purpose)?;
+    let database = Lock::acquire(&database_lock(&location.database)?, &location.purpose)?;
+    Ok(vec![folder, database])
+}
+
+pub(super) fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
     fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))
 }
 

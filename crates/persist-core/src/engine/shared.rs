@@ -11,6 +11,7 @@ use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
 use crate::config::Options;
 use crate::extra::ExtraSchema;
+use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
 use crate::wal::{Log, RecoveryReport};
@@ -31,7 +32,9 @@ pub struct Engine<M: Model> {
 pub(super) struct Shared<M: Model> {
     pub(super) dir: PathBuf,
     pub(super) options: Options,
-    pub(super) store_id: String,
+    /// What the store is, as [`Location`](super::Location) says it.
+    pub(super) purpose: String,
+    pub(super) identity: Identity,
     pub(super) log: Log,
     pub(super) cache: Cache<M>,
     pub(super) pending: pending::Pending<M>,

@@ -241,7 +241,7 @@ impl<M: Model> Shared<M> {
     pub(super) fn publish_status(&self) {
         let path = self.dir.join("status.json");
         let status = serde_json::json!({
-            "store": self.store_id,
+            "store": self.identity.id,
             "pid": std::process::id(),
             "at": crate::timestamp::Timestamp::from_unix_micros(self.options.clock.unix_micros()),
             "stats": self.stats(),

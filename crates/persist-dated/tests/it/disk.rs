@@ -183,3 +183,50 @@ fn a_read_only_disk_is_an_io_error_with_the_path() {
     disk.remount("remount,rw");
     assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 1);
 }
+
+#[test]
+fn a_backup_that_finds_no_space_fails_and_costs_the_store_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let live = tempfile::tempdir().unwrap();
+    let store = DatedStore::open(DATE, quiet(live.path())).unwrap();
+    let text = "x".repeat(400);
+    (0..2000).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap()));
+    let backups = disk.path().join("backups");
+    let old = store.backup(backups.join("old")).unwrap();
+    for left in [0, 64 * 1024, 400 * 1024] {
+        let ballast = disk.fill_but(left);
+        store.backup(backups.join("new")).unwrap_err();
+        store.put("later").data(&json!({"left": left})).unwrap();
+        fs::remove_file(ballast).unwrap();
+        // DuckDB may have lost its instance, which is then opened again.
+        let start = Instant::now();
+        let new = loop {
+            match store.backup(backups.join("new")) {
+                Ok(new) => break new,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!((old.rows, new.rows), (2000, 2001));
+        assert_eq!(DatedStore::verify_backup(&old.dir, &quiet(live.path())).unwrap(), old);
+        store.compact().unwrap();
+        assert!(store.verify().unwrap().is_ok());
+        fs::remove_dir_all(&new.dir).unwrap();
+    }
+    store.close().unwrap();
+    assert_eq!(DatedStore::open(DATE, quiet(live.path())).unwrap().len(), 2001);
+}
+
+#[test]
+fn a_backup_on_a_read_only_disk_is_verified_and_restored() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let live = tempfile::tempdir().unwrap();
+    let store = DatedStore::open(DATE, quiet(&live.path().join("live"))).unwrap();
+    store.store("k", &json!({})).unwrap();
+    let backup = store.backup(disk.path().join("backup")).unwrap();
+    disk.remount("remount,ro");
+    let config = quiet(&live.path().join("restored"));
+    assert_eq!(DatedStore::verify_backup(&backup.dir, &config).unwrap(), backup);
+    assert_eq!(DatedStore::restore(&backup.dir, DATE, config.clone()).unwrap(), backup);
+    assert_eq!(DatedStore::open(DATE, config).unwrap().len(), 1);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod backup;
 mod damage;
 mod files;
 mod flush;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{Appender, Database, Table};
+use crate::error::ErrorKind;
 use crate::extra::ExtraSchema;
 use crate::fs::Disk;
 use crate::model::{Column, Model, Source};

@@ -1,0 +1,164 @@
+//! A backup as a folder: `data.duckdb`, and `manifest.json`, which comes last and says what the other has to be.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::duck::{Database, Table, refuse_own_logs};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{Access, File, Fs, prepare, read, read_in_pieces};
+use crate::timestamp::Timestamp;
+use crate::wal::Ancestor;
+
+const FORMAT: u32 = 1;
+
+/// A backup of a store: one file, closed and verified, with the state of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Backup {
+    format: u32,
+    /// The backup's folder.
+    #[serde(skip)]
+    pub dir: PathBuf,
+    /// The id of the store it was made of.
+    pub store: String,
+    /// That store and those it was restored from.
+    pub(super) lineage: Vec<Ancestor>,
+    /// What the store is: "dated store of 2025-01-15".
+    pub purpose: String,
+    /// The last record that is in it; all before it are too, and none after it.
+    pub seq: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    /// How many ids it has.
+    pub rows: u64,
+    /// The size of its database file in bytes.
+    pub bytes: u64,
+    /// The CRC-32 (IEEE) of the database file, eight lower-case hexadecimal digits.
+    pub crc: String,
+}
+
+impl Backup {
+    pub(super) fn manifest(dir: &Path) -> PathBuf {
+        dir.join("manifest.json")
+    }
+
+    /// The file of a backup in `dir`.
+    pub(super) fn database_in(dir: &Path) -> PathBuf {
+        dir.join("data.duckdb")
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        Self::database_in(&self.dir)
+    }
+
+    pub(super) fn of(dir: &Path, purpose: &str, lineage: &[Ancestor], at: Timestamp, found: Found) -> Self {
+        let Found { store, seq, rows, bytes, crc } = found;
+        let (dir, purpose, lineage) = (dir.to_owned(), purpose.to_owned(), lineage.to_vec());
+        Self { format: FORMAT, dir, store, lineage, purpose, seq, at, rows, bytes, crc }
+    }
+
+    /// Reads what the manifest in `dir` says.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) where there is none, or one of a later version; [`Corrupt`](ErrorKind::Corrupt)
+    /// where it can't be read.
+    pub(super) fn load(fs: &dyn Fs, dir: &Path) -> Result<Self> {
+        let path = Self::manifest(dir);
+        let bytes = match read(fs, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = format!("{} is no backup: it has no manifest.json", dir.display());
+                return Err(Error::config(message).with_source(error));
+            }
+            read => read.map_err(|error| Error::io("cannot read", &path, error))?,
+        };
+        let corrupt = |what: &str| Error::new(ErrorKind::Corrupt, format!("{} can't be read: {what}", path.display()));
+        let mut backup: Self =
+            serde_json::from_slice(&bytes).map_err(|error| corrupt(&error.to_string()).with_source(error))?;
+        if backup.format != FORMAT {
+            let message = format!("{} has format {}, this version reads {FORMAT}", path.display(), backup.format);
+            return Err(Error::config(message));
+        }
+        let Some((present, past)) = backup.lineage.split_last() else { return Err(corrupt("it has no lineage")) };
+        let bounded = past.iter().all(|ancestor| ancestor.last_seq.is_some_and(|last| last <= backup.seq));
+        if *present != Ancestor::present(&backup.store) || !bounded {
+            return Err(corrupt("its lineage is not one of its store"));
+        }
+        dir.clone_into(&mut backup.dir);
+        Ok(backup)
+    }
+
+    /// Writes the manifest aside. The folder is a backup once that has its name.
+    pub(super) fn prepare(&self, fs: &dyn Fs) -> Result<()> {
+        let path = Self::manifest(&self.dir);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))?;
+        prepare(fs, &path, &text)
+    }
+
+    /// Compares the manifest with the file and with all that it holds.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt), naming the file; [`Schema`](ErrorKind::Schema) for other columns.
+    pub(super) fn check(&self, fs: &dyn Fs, table: &Table) -> Result<()> {
+        let path = self.database();
+        refuse_own_logs(fs, &path)?;
+        let bytes = checksum(fs, &path, None)?;
+        self.expect(&path, &self.found_with(bytes.clone()))?;
+        self.expect(&path, &Found::in_file(fs, &path, bytes, table)?)
+    }
+
+    /// What is to be found, but for the file's size and checksum.
+    pub(super) fn found_with(&self, (bytes, crc): (u64, String)) -> Found {
+        Found { store: self.store.clone(), seq: self.seq, rows: self.rows, bytes, crc }
+    }
+
+    /// Refuses a file that is not what the manifest says.
+    pub(super) fn expect(&self, path: &Path, found: &Found) -> Result<()> {
+        let expected = self.found_with((self.bytes, self.crc.clone()));
+        if *found == expected {
+            return Ok(());
+        }
+        let message = format!("{} is damaged: its manifest says {expected}, and it has {found}", path.display());
+        Err(Error::new(ErrorKind::Corrupt, message))
+    }
+}
+
+/// What a database file turns out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) store: String,
+    pub(super) seq: u64,
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) crc: String,
+}
+
+impl Found {
+    /// Reads all that a closed database of this size and checksum holds.
+    pub(super) fn in_file(fs: &dyn Fs, path: &Path, (bytes, crc): (u64, String), table: &Table) -> Result<Self> {
+        let database = Database::open_to_read(fs, path, table)?;
+        let state = database.state()?;
+        Ok(Self { store: state.store_id, seq: state.watermark, rows: database.check_rows()?, bytes, crc })
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { store, seq, rows, bytes, crc } = self;
+        write!(f, "{rows} rows up to seq {seq} of the store {store} in {bytes} bytes with CRC {crc}")
+    }
+}
+
+/// The length and the CRC-32 of a file, which is copied on the way if there is where to.
+pub(super) fn checksum(fs: &dyn Fs, path: &Path, copy: Option<&dyn File>) -> Result<(u64, String)> {
+    let file = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
+    let mut crc = crc32fast::Hasher::new();
+    let read = read_in_pieces(file.as_ref(), &mut |offset, piece| {
+        crc.update(piece);
+        copy.map_or(Ok(()), |copy| crate::fs::write_all_at(copy, offset, piece))
+    });
+    let bytes = read.map_err(|error| Error::io("cannot read or copy", path, error))?;
+    Ok((bytes, format!("{:08x}", crc.finalize())))
+}
