@@ -37,6 +37,7 @@ impl Key {
         }
     }
 
+    #[cfg(feature = "duckdb")]
     pub(crate) fn len(&self) -> usize {
         self.as_bytes().len()
     }
