@@ -11,7 +11,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use persist_dated::{DatedStore, ErrorKind};
-use persist_test_utils::FlakyDisk;
+use persist_test_utils::{FlakyDisk, Rng};
 use serde_json::{Value, json};
 
 use crate::{open, quiet};
@@ -169,6 +169,111 @@ fn hostile_process_names_round_trip_through_two_readers_and_stay_inside_the_root
         hostile().iter().enumerate().map(|(n, process)| json!([format!("k{n:03}"), process, DATE])).collect();
     assert_eq!(found, wanted);
     assert_eq!(names_in(dir.path()), [DATE, "it's a lake"]);
+}
+
+/// `count` different texts of pieces that mean something to SQL, to a path, to a reader or to a terminal.
+fn generated(count: usize) -> Vec<String> {
+    let pieces = [
+        "'",
+        "\"",
+        ";",
+        "--",
+        "/*",
+        "../",
+        "..",
+        "/",
+        "\\",
+        "=",
+        "%",
+        "%2F",
+        "%00",
+        " ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\0",
+        "*",
+        "?",
+        "[",
+        "]",
+        "{",
+        "}",
+        "$1",
+        ":x",
+        "a",
+        "A",
+        "é",
+        "e\u{301}",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{202e}",
+        "🎂",
+        "NULL",
+        "data.parquet",
+        "__HIVE_DEFAULT_PARTITION__",
+        "process_name=",
+        "date=2025-01-15",
+        "DROP TABLE storage",
+    ];
+    let mut rng = Rng::new(21);
+    let mut names = std::collections::BTreeSet::new();
+    while names.len() < count {
+        let name: String = (0..rng.range(1..5)).map(|_| *rng.pick(&pieces)).collect();
+        if name != "__HIVE_DEFAULT_PARTITION__" {
+            names.insert(name);
+        }
+    }
+    names.into_iter().collect()
+}
+
+#[test]
+fn five_hundred_hostile_texts_are_keys_processes_users_statuses_and_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = generated(500);
+    // A column's name has no NUL, and none differs from another by its case alone.
+    let mut columns: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.contains('\0')).collect();
+    columns.sort_by_key(|name| name.to_ascii_lowercase());
+    columns.dedup_by_key(|name| name.to_ascii_lowercase());
+    columns.truncate(250);
+    let config = || quiet(dir.path()).extra_schema(columns.iter().map(|name| (*name, "string")));
+    let store = DatedStore::open(DATE, config()).unwrap();
+    for (n, text) in texts.iter().enumerate() {
+        let put = store.put(text).process(text).username(text).status(text).durability(persist_dated::Durability::Os);
+        let data = match columns.get(n) {
+            Some(column) => json!({(*column): text}),
+            None => json!({}),
+        };
+        put.data(&data).unwrap();
+    }
+    let check = |store: &DatedStore, from: &str| {
+        let sql = format!("SELECT * FROM {from} ORDER BY key");
+        let rows = store.query(&sql).unwrap();
+        assert_eq!(rows.len(), 500);
+        for (n, text) in texts.iter().enumerate() {
+            for column in ["key", "process_name", "username", "status"] {
+                assert_eq!(rows.get(n, column), Some(&json!(text)), "{column}");
+            }
+            if let Some(column) = columns.get(n) {
+                assert_eq!(rows.get(n, column), Some(&json!(text)), "{column:?}");
+            }
+        }
+    };
+    let lake = dir.path().join("lake");
+    store.export_to(&lake).unwrap();
+    check(&store, "storage");
+    let all = format!("{}/**/*.parquet", lake.display());
+    check(&store, &format!("read_parquet('{all}', hive_partitioning = true, hive_types_autocast = false)"));
+    let mut keys: Vec<String> = read(&lake).into_iter().map(|(.., key, _)| key).collect();
+    keys.sort();
+    assert_eq!(keys, texts);
+    assert_eq!(names_in(dir.path()), [DATE, "lake"]);
+    store.close().unwrap();
+    let store = DatedStore::open(DATE, config()).unwrap();
+    check(&store, "storage");
+    for text in &texts {
+        assert_eq!(store.get_key_process(text, Some(text)).unwrap().username().as_deref(), Some(text.as_str()));
+        assert_eq!(store.get_key(text).len(), 1);
+    }
 }
 
 #[test]

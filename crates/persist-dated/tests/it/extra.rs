@@ -1,7 +1,9 @@
 //! Extra columns: every type from the write to DuckDB, over a crash and a merge; what is refused changes nothing.
 
-use persist_dated::{DatedConfig, DatedStore, ErrorKind};
+use persist_dated::{DatedConfig, DatedStore, ErrorKind, Timestamp};
 use persist_test_utils::copy_as_crash_leaves_it;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::quiet;
@@ -173,5 +175,83 @@ fn hostile_column_names_are_names() {
     let rows = store.query("SELECT * FROM storage").unwrap();
     for name in names {
         assert_eq!(rows.get(0, name), Some(&json!(format!("<{name}>"))), "{name:?}");
+    }
+}
+
+/// A value that some type takes and others refuse.
+fn value() -> impl Strategy<Value = Value> {
+    let edges =
+        [0_i64, 1, -1, 127, 128, -128, -129, 255, 256, 32_767, 65_536, -32_769, 1 << 24, (1 << 24) + 1, 1 << 53];
+    let texts = ["", "x", "2025-01-15", "2025-01-15T10:30:00.5+02:00", "2025-01-15T02:00:00+02:00", "0001-01-01", "7"];
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        proptest::sample::select(edges.to_vec()).prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-1000.0..1000.0).prop_map(|n: f64| Value::from((n * 4.0).round() / 4.0)),
+        any::<f64>().prop_filter("JSON has no such number", |n| n.is_finite()).prop_map(Value::from),
+        proptest::sample::select(texts.to_vec()).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(json!([1])),
+    ]
+}
+
+/// Whether a column of this type has just what the data has.
+fn is_same(kind: &str, data: &Value, column: &Value) -> bool {
+    let moment = |value: &Value| value.as_str().and_then(Timestamp::parse);
+    match (data, kind) {
+        (Value::Null, _) => column.is_null(),
+        (_, "float32") => data.as_f64().map(|wide| wide as f32) == column.as_f64().map(|wide| wide as f32),
+        (Value::Number(_), "float64") => data.as_f64() == column.as_f64(),
+        (Value::Number(_), _) if data.is_f64() => data.as_f64() == column.as_f64(),
+        (_, "timestamp[us]" | "timestamp[ns]" | "timestamp[ms]" | "timestamp[s]" | "date32" | "date64") => {
+            moment(data).is_some() && moment(data) == moment(column)
+        }
+        _ => data == column,
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::property::config(16))]
+
+    #[test]
+    fn what_is_accepted_is_in_its_columns_everywhere_and_what_is_refused_changes_nothing(
+        writes in vec((0..every_type().len(), value(), 0..8_usize), 1..60),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DatedStore::open(DATE, config(dir.path())).unwrap();
+        let names: Vec<&str> = every_type().iter().map(|(name, ..)| *name).collect();
+        for (n, (column, value, key)) in writes.iter().enumerate() {
+            let key = format!("k{key}");
+            let before = store.get_key_process(&key, None);
+            let stored = store.put(&key).durability(persist_dated::Durability::Os).data(&json!({names[*column]: value}));
+            if stored.is_err() {
+                prop_assert_eq!(store.get_key_process(&key, None), before, "{:?}", value);
+            }
+            if n % 16 == 15 {
+                store.flush().unwrap();
+            }
+        }
+        let lake = dir.path().join("lake");
+        let exported = store.export_to(&lake).unwrap().map_or(0, |export| export.rows());
+        prop_assert_eq!(exported, store.len() as u64);
+        let list = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let sql = |from: &str| format!("SELECT key, {list} FROM {from} ORDER BY key");
+        let rows = store.query(&sql("storage")).unwrap();
+        prop_assert_eq!(rows.len(), store.len());
+        for row in rows.iter() {
+            let data: Value = store.get_key_process(row[0].as_str().unwrap(), None).unwrap().to().unwrap();
+            for ((name, kind, ..), column) in every_type().iter().zip(&row[1..]) {
+                prop_assert!(is_same(kind, &data[name], column), "{}: {} of {}", kind, column, data[name]);
+            }
+        }
+        if exported > 0 {
+            let files = format!("read_parquet('{}/*/*/*.parquet')", lake.display());
+            prop_assert_eq!(store.query(&sql(&files)).unwrap(), rows.clone());
+        }
+        store.close().unwrap();
+        let store = DatedStore::open(DATE, config(dir.path())).unwrap();
+        prop_assert_eq!(store.query(&sql("storage")).unwrap(), rows);
     }
 }

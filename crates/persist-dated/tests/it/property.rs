@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::quiet;
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let seeds = FileFailurePersistence::SourceParallel("proptest-regressions");
     ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), max_shrink_iters: 200, ..Default::default() }
 }

@@ -129,6 +129,29 @@ fn what_a_takeover_keeps_is_the_whole_of_the_originals_folder() {
 }
 
 #[test]
+fn extra_columns_are_taken_over_where_they_are_asked_for() {
+    let original = Original::new();
+    let base = original.base("extra");
+    let before = files(&base);
+    assert_eq!(DatedStore::open(DATE, quiet(&base)).unwrap_err().kind(), ErrorKind::Schema);
+    assert_eq!(files(&base), before, "nothing was changed");
+
+    let columns = [("n", "int64"), ("price", "float64"), ("flag", "bool"), ("due", "date32"), ("notes", "string")];
+    let store = DatedStore::open(DATE, quiet(&base).extra_schema(columns)).unwrap();
+    assert_holds(&store, &original.expected("extra"));
+    let rows = store
+        .query("SELECT key, n, price, flag, due, notes FROM storage WHERE key IN ('k0', 'k1', 'unfit') ORDER BY key");
+    let rows: Vec<Value> = rows.unwrap().iter().map(|row| json!(row)).collect();
+    // What the original could not put into its column stays in the data alone.
+    let expected = [
+        json!(["k0", 100, 1.5, false, null, "later"]),
+        json!(["k1", 1, 1.25, false, null, "note 1"]),
+        json!(["unfit", null, 2.0, null, null, null]),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn timestamps_and_versions_are_the_originals_and_lines_count_on() {
     let original = Original::new();
     let store = open(&original.base("killed"));

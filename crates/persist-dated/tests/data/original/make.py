@@ -79,6 +79,19 @@ def doubled(base):
     storage.close()
 
 
+def extra(base):
+    columns = {"n": "int64", "price": "float64", "flag": "bool", "due": "date32", "notes": "string"}
+    storage = start(base, extra_schema=columns)
+    for n in range(6):
+        storage.store(f"k{n}", {"n": n, "price": n + 0.25, "flag": n % 2 == 0, "notes": f"note {n}"}, process_name="p")
+    storage.store("missing", {"n": 7}, process_name="p")
+    storage.flush_data_to_duckdb()
+    storage._flush_to_duckdb = lambda: None
+    storage.store("k0", {"n": 100, "price": 1.5, "flag": False, "notes": "later"}, process_name="p")
+    storage.store("unfit", {"n": "many", "price": 2}, process_name="p")
+    os._exit(9)
+
+
 def plain(value):
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
@@ -96,7 +109,7 @@ def expected(folder, scratch):
 
 
 if __name__ == "__main__":
-    folders = {"closed": closed, "killed": killed, "doubled": doubled}
+    folders = {"closed": closed, "killed": killed, "doubled": doubled, "extra": extra}
     if len(sys.argv) > 1:
         folders[sys.argv[1]](sys.argv[2])
         os._exit(0)
