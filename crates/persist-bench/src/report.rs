@@ -52,6 +52,16 @@ impl Report {
         }
     }
 
+    /// Prints and keeps how many bytes a record takes; the last one is what the others are set against.
+    pub(crate) fn add_bytes_per_record(&mut self, workload: &str, stores: &[(&'static str, f64)]) {
+        let base = stores.last().map_or(f64::NAN, |(_, bytes)| *bytes);
+        for (store, bytes) in stores {
+            println!("{workload:<24} {store:<22} {bytes:>12.0} bytes a record, {:+.0}", bytes - base);
+            let metric = "bytes_per_record";
+            self.0.push(Figure { workload: workload.to_owned(), store, metric, value: *bytes });
+        }
+    }
+
     pub(crate) fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&self.0)? + "\n")
     }

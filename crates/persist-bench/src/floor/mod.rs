@@ -2,6 +2,7 @@
 
 pub(crate) mod appender;
 pub(crate) mod file;
+pub(crate) mod file_of_duckdb;
 pub(crate) mod group_commit;
 pub(crate) mod map;
 pub(crate) mod replay;

@@ -8,7 +8,7 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{flush, read, recovery, write};
+use crate::workload::{closed, flush, read, recovery, write};
 
 /// The row of persist itself.
 pub(super) const PERSIST: &str = "persist";
@@ -60,7 +60,8 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     read::get(bench, report)?;
     flush::at(bench, report, "flush-1000-at-100k", bench.scale.small)?;
     flush::at(bench, report, "flush-1000-at-1m", bench.scale.records)?;
-    recovery::run(bench, report)
+    recovery::run(bench, report)?;
+    closed::run(bench, report)
 }
 
 /// A store whose writes are flushed when it is told to, and not before.

@@ -1,6 +1,7 @@
 //! The workloads: what persist is made to do, and which floors stand beside it.
 
 mod bench;
+mod closed;
 mod flush;
 mod read;
 mod recovery;

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, DATE, PERSIST, fill, unflushed};
+use super::closed;
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;
@@ -55,7 +56,11 @@ pub(crate) fn step(step: &str, dir: &Path, records: u64) -> Result<()> {
             found
         }
         "replay" => replay(&dir.join(DATE))?,
-        other => return Err(format!("there is no step {other}").into()),
+        other => {
+            let printed = closed::step(other, dir, records)?.ok_or_else(|| format!("there is no step {other}"))?;
+            println!("{printed}");
+            std::process::exit(0)
+        }
     };
     if found != records {
         return Err(format!("{step}: {found} records in place of {records}").into());
@@ -64,7 +69,7 @@ pub(crate) fn step(step: &str, dir: &Path, records: u64) -> Result<()> {
     std::process::exit(0)
 }
 
-fn in_its_own_process(bench: &Bench, step: &str, dir: &Path) -> Result<Duration> {
+pub(super) fn in_its_own_process(bench: &Bench, step: &str, dir: &Path) -> Result<Duration> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--tiny", &bench.scale.records.to_string(), "--step", step])
         .arg(dir)

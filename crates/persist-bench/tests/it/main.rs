@@ -24,6 +24,8 @@ fn every_workload_reports_persist_and_a_floor() {
         "flush-1000-at-100k",
         "flush-1000-at-1m",
         "recovery-1m",
+        "open-1m",
+        "export-1m",
     ] {
         let rates: Vec<_> =
             report.iter().filter(|row| row["workload"] == workload && row["metric"] == "ops_per_s").collect();
@@ -31,6 +33,23 @@ fn every_workload_reports_persist_and_a_floor() {
         assert!(rates.iter().any(|row| row["store"] == "persist"), "{workload}: {rates:?}");
         assert!(rates.iter().any(|row| row["store"].as_str().unwrap().starts_with("floor")), "{workload}: {rates:?}");
     }
+}
+
+#[test]
+fn the_memory_of_a_record_is_reported_beside_its_text() {
+    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let json = dir.path().join("report.json");
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
+        .args(["--tiny", "20000", "--only", "memory", "--dir"])
+        .arg(dir.path())
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let bytes: Vec<f64> = report.iter().map(|row| row["value"].as_f64().unwrap()).collect();
+    assert!(bytes.len() == 2 && bytes[0] > bytes[1] && bytes[1] > 200.0, "{report:?}");
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! DuckDB alone on a file with the table `storage`: its scan into Arrow, and its COPY to one Parquet file.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use duckdb::{AccessMode, Config, Connection};
+
+use crate::Result;
+
+fn open(path: &Path) -> Result<Connection> {
+    Ok(Connection::open_with_flags(path, Config::default().access_mode(AccessMode::ReadOnly)?)?)
+}
+
+/// Opens the file and reads the columns that a store needs; answers how many rows there were.
+pub(crate) fn scan(path: &Path) -> Result<u64> {
+    let connection = open(path)?;
+    let mut statement = connection.prepare("SELECT key, process_name, data, updated_at, version FROM storage")?;
+    Ok(statement.query_arrow([])?.map(|batch| batch.num_rows() as u64).sum())
+}
+
+/// How long COPY takes on the file, once it is open.
+pub(crate) fn copy_out(path: &Path, to: &Path) -> Result<Duration> {
+    let connection = open(path)?;
+    let to = to.display().to_string().replace('\'', "''");
+    let start = Instant::now();
+    connection.execute_batch(&format!("COPY storage TO '{to}' (FORMAT parquet)"))?;
+    Ok(start.elapsed())
+}
