@@ -8,6 +8,7 @@ mod examples;
 mod export;
 mod extra;
 mod input;
+mod limits;
 mod open;
 mod poison;
 mod property;
