@@ -78,14 +78,16 @@ fn memory(bench: &Bench, report: &mut Report) -> Result<()> {
     let dir = bench.folder("memory")?;
     let bytes = in_its_own_process(bench, "memory", &dir)?.as_nanos() as f64;
     std::fs::remove_dir_all(&dir)?;
-    let mut key = String::new();
+    let dir = bench.folder("text")?;
+    let store = unflushed(&dir)?;
     let sample = bench.scale.records.min(1000);
-    let text: usize = (0..sample)
-        .map(|n| {
-            flight::key(n, &mut key);
-            key.len() + serde_json::to_string(&Flight::new(n)).unwrap_or_default().len()
-        })
-        .sum();
+    let (mut key, mut text) = (String::new(), 0);
+    for n in 0..sample {
+        flight::key(n, &mut key);
+        text += key.len() + store.store(&key, &Flight::new(n))?.json().len();
+    }
+    store.close()?;
+    std::fs::remove_dir_all(&dir)?;
     let records = bench.scale.records as f64;
     report.add_bytes_per_record(MEMORY, &[(PERSIST, bytes / records), (TEXT, text as f64 / sample as f64)]);
     Ok(())
