@@ -1,18 +1,20 @@
 //! That each workload runs and reports persist beside a floor. The figures of a dev build say nothing.
 
-#[test]
-fn every_workload_reports_persist_and_a_floor() {
+#![allow(clippy::unwrap_used)]
+
+/// The figures of a run with these arguments.
+fn report_of(args: &[&str]) -> Vec<serde_json::Value> {
     let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let json = dir.path().join("report.json");
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
-        .args(["--tiny", "3000", "--dir"])
-        .arg(dir.path())
-        .arg("--json")
-        .arg(&json)
-        .output()
-        .unwrap();
+    let mut bench = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"));
+    let ran = bench.args(args).arg("--dir").arg(dir.path()).arg("--json").arg(&json).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap()
+}
+
+#[test]
+fn every_workload_reports_persist_and_a_floor() {
+    let report = report_of(&["--tiny", "3000"]);
     for workload in [
         "durable-1-thread",
         "durable-8-threads",
@@ -37,33 +39,13 @@ fn every_workload_reports_persist_and_a_floor() {
 
 #[test]
 fn the_memory_of_a_record_is_reported_beside_its_text() {
-    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let json = dir.path().join("report.json");
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
-        .args(["--tiny", "20000", "--only", "memory", "--dir"])
-        .arg(dir.path())
-        .arg("--json")
-        .arg(&json)
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let report = report_of(&["--tiny", "20000", "--only", "memory"]);
     let bytes: Vec<f64> = report.iter().map(|row| row["value"].as_f64().unwrap()).collect();
     assert!(bytes.len() == 2 && bytes[0] > bytes[1] && bytes[1] > 200.0, "{report:?}");
 }
 
 #[test]
 fn only_the_workloads_that_are_named_run() {
-    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let json = dir.path().join("report.json");
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"))
-        .args(["--tiny", "300", "--only", "os-", "--dir"])
-        .arg(dir.path())
-        .arg("--json")
-        .arg(&json)
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let report: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let report = report_of(&["--tiny", "300", "--only", "os-"]);
     assert!(!report.is_empty() && report.iter().all(|row| row["workload"].as_str().unwrap().starts_with("os-")));
 }
