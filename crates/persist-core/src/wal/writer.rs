@@ -346,7 +346,7 @@ impl Log {
         done
     }
 
-    /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned). The first reason stays.
+    /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned), also after a close. The first reason stays.
     pub fn poison(&self, reason: &str) {
         let mut shared = self.shared.lock();
         shared.refuse(ErrorKind::Poisoned, reason);
@@ -417,7 +417,8 @@ impl Shared {
     }
 
     pub(super) fn refuse(&mut self, kind: ErrorKind, reason: &str) {
-        if self.refusal.is_none() {
+        let is_worse = |present| kind == ErrorKind::Poisoned && present == ErrorKind::Closed;
+        if self.refusal.as_ref().is_none_or(|(present, _)| is_worse(*present)) {
             self.refusal = Some((kind, reason.to_owned()));
         }
     }
