@@ -12,9 +12,10 @@ mod reader;
 mod recover;
 mod report;
 mod settle;
+mod whole;
 mod writer;
 
-pub use line::Line;
+pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
 pub use news::Call;
 pub use recover::{Ancestor, Recovered, Recovery};
