@@ -95,7 +95,7 @@ fn the_end_of_a_log_calls_all_and_says_why() {
     assert_eq!(end(&|driver| driver.log.poison("planted")), "Poisoned");
     let failed_sync = |driver: &Driver| {
         let mut append = driver.log.begin(100).unwrap();
-        append.push(persist_core::wal::Body::new(b"{\"key\":\"k\"".to_vec()), None);
+        append.push(persist_core::wal::Body::new(b"{\"key\":\"k\"".to_vec()), persist_core::wal::Marks::default());
         drop(append);
         let next = driver.fs.operations() + 1;
         driver.fs.fault(Fault::at_on(next, What::Errno(errno::EIO)));
@@ -136,7 +136,7 @@ fn whoever_waits_for_calls_beside_many_writers_hears_of_every_line() {
             scope.spawn(move || {
                 for _ in 0..LINES / 4 {
                     let body = persist_core::wal::Body::new(b"{\"key\":\"k\"".to_vec());
-                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, persist_core::wal::Marks::default());
                     log.wait(stamp.seq, Reach::Durable).unwrap();
                 }
             });
