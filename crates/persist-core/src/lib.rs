@@ -123,8 +123,12 @@ pub mod lock;
 pub mod model;
 pub mod record;
 pub mod timestamp;
+#[cfg(feature = "duckdb")]
+mod verbs;
 pub mod wal;
 
+#[cfg(feature = "duckdb")]
+pub use arrow::array::RecordBatch;
 #[cfg(feature = "duckdb")]
 pub use codec::Entry;
 pub use config::{Durability, Options};
