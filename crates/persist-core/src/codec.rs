@@ -1,7 +1,7 @@
 //! A record as the body of a line in the log, and back.
 //!
-//! The body has the fields of the specification's records: `key`, the fields of the part, `data`, `username`,
-//! `timestamp`. The last two repeat what is in the data, for those who read the log with other tools.
+//! The body has the fields of the specification's records: `key`, the fields of the part, `data`. A model with special
+//! fields adds `username` and `timestamp`: they repeat what is in the data, for those who read the log with other tools.
 
 use crate::data::{members, quote, unescape};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 use crate::wal::{Body, Line};
 
-/// What a store hands to the engine to be written: an id, the normalized data, and what was resolved from it.
+/// What a store hands to the engine to be written: an id and the normalized data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry<'a, M: Model> {
@@ -21,16 +21,21 @@ pub struct Entry<'a, M: Model> {
     pub part: M::Part,
     /// The normalized data, as [`data::normalize`](crate::data::normalize) made it.
     pub data: String,
-    /// The user name that was resolved.
-    pub username: Option<&'a str>,
-    /// The timestamp that was resolved.
-    pub timestamp: Timestamp,
+    /// The user name and the timestamp of the data, where the line repeats them.
+    repeated: Option<(Option<&'a str>, Timestamp)>,
 }
 
 impl<'a, M: Model> Entry<'a, M> {
     /// Puts together what is to be written.
-    pub fn new(key: &'a str, part: M::Part, data: String, username: Option<&'a str>, timestamp: Timestamp) -> Self {
-        Self { key, part, data, username, timestamp }
+    pub fn new(key: &'a str, part: M::Part, data: String) -> Self {
+        Self { key, part, data, repeated: None }
+    }
+
+    /// Has the line of the log repeat the user name and the timestamp that were resolved from the data.
+    #[must_use]
+    pub fn repeating(mut self, username: Option<&'a str>, timestamp: Timestamp) -> Self {
+        self.repeated = Some((username, timestamp));
+        self
     }
 
     /// The body of the entry's line.
@@ -39,11 +44,12 @@ impl<'a, M: Model> Entry<'a, M> {
         push_id::<M>(self.key, &self.part, &mut text);
         text.push_str(",\"data\":");
         text.push_str(&self.data);
+        let Some((username, timestamp)) = self.repeated else { return Body::new(text.into_bytes()) };
         text.push_str(",\"username\":");
-        quote_or_null(self.username, &mut text);
+        quote_or_null(username, &mut text);
         text.push_str(",\"timestamp\":\"");
         let mut text = text.into_bytes();
-        self.timestamp.write(&mut text);
+        timestamp.write(&mut text);
         text.push(b'"');
         Body::new(text)
     }
