@@ -4,6 +4,7 @@
 //! - [`flaky`]: [`FlakyDisk`], the real disk but for what a test forbids.
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
+//! - [`linear`]: whether concurrent answers about one id could have come one after another.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
 //! But for `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a test exactly.
@@ -13,6 +14,7 @@
 
 pub mod flaky;
 pub mod folder;
+pub mod linear;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
