@@ -76,7 +76,7 @@ pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
             *text = if value == "null" { None } else { Some(unescape(value).ok_or_else(unreadable)?) };
         }
     }
-    let (Some(key), Some(data), Some(version)) = (key, data, line.version) else { return Err(unreadable()) };
+    let (Some(key), Some(data), Some(version)) = (key, data, line.marks.version) else { return Err(unreadable()) };
     let fields: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     let part = M::part_from(&fields);
     Ok(Record { key: Key::from(&*key), part, data: data.into(), seq: line.seq, at: line.at, version })

@@ -31,7 +31,7 @@
 //! use std::sync::Arc;
 //! use persist_core::clock::SystemClock;
 //! use persist_core::fs::Disk;
-//! use persist_core::wal::{Ancestor, Body, Log, LogOptions, Reach, Recovery};
+//! use persist_core::wal::{Ancestor, Body, Log, LogOptions, Marks, Reach, Recovery};
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path();
@@ -46,7 +46,7 @@
 //!
 //! let (log, _) = open()?;
 //! let body = Body::new(br#"{"reading":21.5"#.to_vec()); // without the closing brace: the log adds its own fields
-//! let stamp = log.begin(body.line_bytes_at_most())?.push(body, None);
+//! let stamp = log.begin(body.line_bytes_at_most())?.push(body, Marks::default());
 //! log.wait(stamp.seq, Reach::Durable)?; // on disk
 //! drop(log); // as a crash would
 //!
@@ -103,6 +103,8 @@
 
 #[cfg(feature = "duckdb")]
 mod cache;
+#[cfg(feature = "duckdb")]
+mod change;
 pub mod clock;
 #[cfg(feature = "duckdb")]
 mod codec;
@@ -125,6 +127,8 @@ pub mod record;
 pub mod timestamp;
 pub mod wal;
 
+#[cfg(feature = "duckdb")]
+pub use change::{Change, Removed};
 #[cfg(feature = "duckdb")]
 pub use codec::Entry;
 pub use config::{Durability, Options};

@@ -106,6 +106,11 @@ impl<M: Model> Record<M> {
         (self.seq > 0).then_some(self.seq)
     }
 
+    /// Whether this stands for the removal of a record: such a one has no data, not even an object's braces.
+    pub(crate) fn is_removal(&self) -> bool {
+        self.data.is_empty()
+    }
+
     /// The text of a member that is not `null`.
     fn member(&self, name: &str) -> Option<&str> {
         let (_, value) = members(&self.data).find(|(raw, _)| is_name(raw, name))?;

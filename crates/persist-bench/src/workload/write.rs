@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use persist_core::clock::SystemClock;
 use persist_core::fs::Disk;
-use persist_core::wal::{Body, Log, LogOptions, LogStart, Reach};
+use persist_core::wal::{Body, Log, LogOptions, LogStart, Marks, Reach};
 use persist_dated::{DatedConfig, DatedStore, Durability};
 
 use super::bench::{Bench, DATE, PERSIST, never_flushed};
@@ -94,7 +94,7 @@ fn log(bench: &Bench, threads: usize, reach: Reach) -> Result<Figures> {
     let line = body();
     let figures = drive(threads, bench.scale.run, 1, |_, _| {
         let body = Body::new(line.clone());
-        let stamp = log.begin(body.line_bytes_at_most())?.push(body, Some(1));
+        let stamp = log.begin(body.line_bytes_at_most())?.push(body, Marks::version(1));
         Ok(log.wait(stamp.seq, reach)?)
     })?;
     log.close()?;

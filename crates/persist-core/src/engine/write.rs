@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::Reach;
+use crate::wal::{Marks, Reach};
 
 /// The column `version` is a 32-bit integer.
 const MAX_VERSION: u32 = i32::MAX as u32;
@@ -52,7 +52,7 @@ impl<M: Model> Engine<M> {
         let mut append = shared.log.begin(body.line_bytes_at_most())?;
         let record = shared.cache.update(entry.key, &fields, |version| {
             let version = version.saturating_add(1).min(MAX_VERSION);
-            let stamp = append.push(body, Some(version));
+            let stamp = append.push(body, Marks::version(version));
             Arc::new(Record { key, part, data, seq: stamp.seq, at: stamp.at, version })
         });
         let wake = shared.pending.push(Arc::clone(&record), shared.options.batch_size, limit / 4);

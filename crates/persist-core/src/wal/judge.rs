@@ -17,18 +17,27 @@ pub(super) struct Verdict {
     pub(super) damaged: bool,
     /// Before which line of the chain something was lost, and its first and last `seq`.
     pub(super) lost: Vec<(usize, u64, u64)>,
+    /// The lines that were taken out of the chain's middle, because their batch is not whole: first and last `seq`.
+    pub(super) dropped: Vec<(u64, u64)>,
 }
 
 /// Where a log can't be read on.
 #[derive(Debug, Clone, Copy)]
-struct Break {
-    segment: usize,
-    offset: usize,
+pub(super) struct Break {
+    pub(super) segment: usize,
+    pub(super) offset: usize,
 }
 
 impl Recovery<'_> {
-    /// Builds the chain of lines without a gap, from the watermark on, and says how it ends.
+    /// Builds the chain of lines without a gap and of whole batches, from the watermark on, and says how it ends.
     pub(super) fn judge(&self, found: &mut Recovered) -> Result<Verdict> {
+        let mut verdict = self.chain(found)?;
+        self.leave_whole_batches(found, &mut verdict)?;
+        found.report.lost = verdict.lost.iter().map(|(_, from, to)| (*from, *to)).collect();
+        Ok(verdict)
+    }
+
+    fn chain(&self, found: &mut Recovered) -> Result<Verdict> {
         let mut all: Vec<At> = Vec::with_capacity(found.scans.iter().map(|scan| scan.lines.len()).sum());
         for (segment, scan) in found.scans.iter().enumerate() {
             all.extend((0..scan.lines.len()).map(|line| At { segment, line }));
@@ -60,7 +69,6 @@ impl Recovery<'_> {
                 if self.policy == RecoveryPolicy::TruncateTail {
                     return Ok(verdict);
                 }
-                found.report.lost.push((verdict.last + 1, place.from - 1));
                 verdict.lost.push((found.chain.len(), verdict.last + 1, place.from - 1));
                 verdict.last = place.from - 1;
                 continue;
@@ -85,7 +93,7 @@ impl Recovery<'_> {
         Err(found.corrupt(&place, &format!("seq {} stands in another segment with other contents", one.seq)))
     }
 
-    fn damaged(&self, found: &Recovered, place: &Break, what: &str) -> Result<()> {
+    pub(super) fn damaged(&self, found: &Recovered, place: &Break, what: &str) -> Result<()> {
         let error = found.corrupt(place, what);
         if self.policy == RecoveryPolicy::Strict {
             return Err(error);

@@ -131,9 +131,9 @@ impl Log {
         let mut bytes = std::mem::take(&mut state.spare);
         bytes.clear();
         let mut group = std::mem::take(&mut state.group);
-        if let Some((body, version, stamp)) = group.head.take() {
+        if let Some((body, marks, stamp)) = group.head.take() {
             let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
-            let tail = Tail { at: stamp.at, version, synced: Some(durable), segment, seq: stamp.seq };
+            let tail = Tail { at: stamp.at, marks, synced: Some(durable), segment, seq: stamp.seq };
             bytes.extend_from_slice(&body.text);
             line::finish(&mut bytes, body.checksum, &tail);
             bytes.extend_from_slice(&group.rest);

@@ -18,15 +18,66 @@ use crate::timestamp::Timestamp;
 const CRC_BYTES: usize = 18;
 /// No tail is longer than this.
 pub(super) const TAIL_MAX_BYTES: usize = 320;
+const REMOVE: &[u8] = br#","op":"remove""#;
 const LOST: &str = r#"{"op":"lost","from":"#;
+
+/// What whoever writes a line says of it besides its body. The log keeps it in the line's tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Marks {
+    /// How often the record's id has been written, this write included.
+    pub version: Option<u32>,
+    /// The line removes the record.
+    pub is_removal: bool,
+    /// The line's place in a batch, which recovery replays whole or not at all.
+    pub batch: Option<BatchPlace>,
+}
+
+impl Marks {
+    /// The marks of a line that writes a record for the `version`th time.
+    pub fn version(version: u32) -> Self {
+        Self { version: Some(version), ..Self::default() }
+    }
+
+    /// The line removes the record.
+    #[must_use]
+    pub fn removal(mut self, is_removal: bool) -> Self {
+        self.is_removal = is_removal;
+        self
+    }
+
+    /// The line is one of a batch.
+    #[must_use]
+    pub fn batch(mut self, place: Option<BatchPlace>) -> Self {
+        self.batch = place;
+        self
+    }
+}
+
+/// The place of a line in a batch: `number` of `of`, from 1. The lines of a batch follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPlace {
+    /// From 1 to `of`.
+    pub number: u32,
+    /// How many lines the batch has.
+    pub of: u32,
+}
+
+impl BatchPlace {
+    fn parse(text: &str) -> Option<Self> {
+        let (number, of) = text.split_once('/')?;
+        let place = Self { number: number.parse().ok()?, of: of.parse().ok()? };
+        (1..=place.of).contains(&place.number).then_some(place)
+    }
+}
 
 /// What this log adds to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tail<'a> {
     /// When the line was written, in microseconds since 1970-01-01 UTC.
     pub(super) at: i64,
-    /// How often the record's id has been written.
-    pub(super) version: Option<u32>,
+    /// What its writer said.
+    pub(super) marks: Marks,
     /// In the first line of a group: the highest `seq` that was durable before the group was written.
     pub(super) synced: Option<u64>,
     /// In the first line of a segment: the id of the store, and the segment's own number.
@@ -41,8 +92,16 @@ pub(super) fn finish(line: &mut Vec<u8>, mut checksum: Hasher, tail: &Tail<'_>) 
     line.extend_from_slice(b",\"at\":\"");
     Timestamp::from_unix_micros(tail.at).write(line);
     line.push(b'"');
-    if let Some(version) = tail.version {
+    if let Some(version) = tail.marks.version {
         number(line, b",\"version\":", u64::from(version));
+    }
+    if tail.marks.is_removal {
+        line.extend_from_slice(REMOVE);
+    }
+    if let Some(batch) = tail.marks.batch {
+        number(line, b",\"batch\":\"", u64::from(batch.number));
+        number(line, b"/", u64::from(batch.of));
+        line.push(b'"');
     }
     if let Some(synced) = tail.synced {
         number(line, b",\"synced\":", synced);
@@ -94,8 +153,8 @@ pub struct Line<'a> {
     pub seq: u64,
     /// When it was written, in microseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// How often the record's id had been written, this write included.
-    pub version: Option<u32>,
+    /// What its writer said of it.
+    pub marks: Marks,
     /// In the first line of a group: the highest `seq` that was durable before the group was written.
     pub synced: Option<u64>,
     /// In the first line of a segment: the id of the store that wrote it. Not among the lines that recovery hands out.
@@ -132,6 +191,16 @@ impl<'a> Line<'a> {
         let mut tail = Fields(text.get(body_bytes..text.len() - CRC_BYTES)?);
         let at = Timestamp::parse(tail.text("at")?)?.unix_micros();
         let version = tail.number("version").map(u32::try_from).transpose().ok()?;
+        let is_removal = match tail.text("op") {
+            None => false,
+            Some(op) if op == "remove" => true,
+            Some(_) => return None,
+        };
+        let batch = match tail.text("batch") {
+            None => None,
+            Some(place) => Some(BatchPlace::parse(place)?),
+        };
+        let marks = Marks { version, is_removal, batch };
         let synced = tail.number("synced");
         let store = tail.text("store");
         tail.number("segment");
@@ -143,7 +212,7 @@ impl<'a> Line<'a> {
             Some(rest) => Some(leading_number(rest)?.0),
             None => None,
         };
-        Some(Self { text, body_bytes, seq, at, version, synced, store, lost_from })
+        Some(Self { text, body_bytes, seq, at, marks, synced, store, lost_from })
     }
 
     /// The line at a place, without its newline, which [`Line::parse`] read before.
@@ -153,7 +222,7 @@ impl<'a> Line<'a> {
             body_bytes: place.body_bytes,
             seq: place.seq,
             at: place.at,
-            version: place.version,
+            marks: place.marks,
             synced: place.synced,
             store: None,
             lost_from: place.is_bridge.then_some(place.from),
@@ -172,12 +241,12 @@ impl<'a> Line<'a> {
 
     /// Whether both lines say the same of the same record, wherever in a segment they stand.
     pub(super) fn same_record(&self, other: &Self) -> bool {
-        self.seq == other.seq && self.at == other.at && self.version == other.version && self.body() == other.body()
+        self.seq == other.seq && self.at == other.at && self.marks == other.marks && self.body() == other.body()
     }
 
     /// The tail this line has anywhere but at the start of a group or segment.
     pub(super) fn tail(&self) -> Tail<'static> {
-        Tail { at: self.at, version: self.version, synced: None, segment: None, seq: self.seq }
+        Tail { at: self.at, marks: self.marks, synced: None, segment: None, seq: self.seq }
     }
 }
 
@@ -234,7 +303,7 @@ mod tests {
 
     const FULL: Tail<'static> = Tail {
         at: 1_736_937_000_123_456,
-        version: Some(3),
+        marks: Marks { version: Some(3), is_removal: true, batch: Some(BatchPlace { number: 2, of: 10 }) },
         synced: Some(41),
         segment: Some(("00ff", SegmentId(7))),
         seq: 42,
@@ -251,7 +320,8 @@ mod tests {
         assert_eq!((&json["version"], &json["segment"], &json["synced"]), (&3.into(), &7.into(), &41.into()));
         let line = Line::parse(&bytes).unwrap();
         assert_eq!(line.body(), body);
-        assert_eq!((line.seq, line.at, line.version), (42, FULL.at, Some(3)));
+        assert_eq!((line.seq, line.at, line.marks), (42, FULL.at, FULL.marks));
+        assert_eq!((&json["op"], &json["batch"]), (&"remove".into(), &"2/10".into()));
         assert_eq!((line.synced, line.store, line.lost_from), (Some(41), Some("00ff"), None));
     }
 
@@ -280,7 +350,11 @@ mod tests {
         let id = "f".repeat(32);
         let tail = Tail {
             at: 253_402_300_799_999_999,
-            version: Some(u32::MAX),
+            marks: Marks {
+                version: Some(u32::MAX),
+                is_removal: true,
+                batch: Some(BatchPlace { number: u32::MAX, of: u32::MAX }),
+            },
             synced: Some(u64::MAX),
             segment: Some((&id, SegmentId(u64::MAX))),
             seq: u64::MAX,

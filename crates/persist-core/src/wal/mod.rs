@@ -11,9 +11,10 @@ mod reader;
 mod recover;
 mod report;
 mod settle;
+mod whole;
 mod writer;
 
-pub use line::Line;
+pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
 pub use recover::{Ancestor, Recovered, Recovery};
 pub use report::{Cause, LeftOut, RecoveryPolicy, RecoveryReport};

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::line::{self, Line};
+use super::line::{self, Line, Marks};
 use super::name::SegmentId;
 
 /// What storage writes or loses as a whole.
@@ -44,7 +44,7 @@ pub(super) struct Place {
     pub(super) is_bridge: bool,
     pub(super) synced: Option<u64>,
     pub(super) at: i64,
-    pub(super) version: Option<u32>,
+    pub(super) marks: Marks,
     pub(super) body_bytes: usize,
 }
 
@@ -99,7 +99,7 @@ impl Scan {
             is_bridge: line.lost_from.is_some(),
             synced: line.synced,
             at: line.at,
-            version: line.version,
+            marks: line.marks,
             body_bytes: line.body().len(),
         });
     }

@@ -65,10 +65,13 @@ impl Recovery<'_> {
             replace(self.fs, &beside(&scan.path, "broken"), &scan.bytes)?;
         }
         let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
+        let dropped =
+            scan.lines.iter().filter(|place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
         let inside = scan.unreadable.iter().filter(|stretch| stretch.start < kept_end).cloned();
         let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
         let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
         let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
+        let inside = inside.chain(dropped);
         let stretches = inside.map(|stretch| (stretch, cause)).chain(tail.map(|stretch| (stretch, tail_cause)));
         for (stretch, cause) in stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous))) {
             let left_out = self.leave_out(scan, stretch, cause)?;
@@ -146,13 +149,18 @@ impl Recovered {
                 put(line.body(), line.tail());
             }
         }
+        let at = self.chain.last().and_then(|at| self.place(*at)).map_or(0, |place| place.at);
+        for (_, from, to) in notes {
+            put(&line::lost_body(*from, *to), Tail { at, seq: *to, ..Tail::default() });
+        }
         bytes
     }
 }
 
 /// Whether a segment of a damaged log holds anything that is left out.
 fn is_broken(scan: &Scan, verdict: &Verdict) -> bool {
-    verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| place.seq > verdict.last))
+    let is_left_out = |seq| seq > verdict.last || verdict.has_dropped(seq);
+    verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| is_left_out(place.seq)))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

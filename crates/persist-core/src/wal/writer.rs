@@ -19,7 +19,7 @@ use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::gate::{Gates, Places, Served};
-use super::line::{self, TAIL_MAX_BYTES, Tail};
+use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -138,13 +138,13 @@ pub struct LogStats {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use persist_core::{clock::SystemClock, fs::Disk, wal::{Body, Log, LogOptions, LogStart, Reach}};
+/// use persist_core::{clock::SystemClock, fs::Disk, wal::{Body, Log, LogOptions, LogStart, Marks, Reach}};
 /// # let dir = tempfile::tempdir()?;
 /// let log = Log::new(
 ///     Arc::new(Disk), Arc::new(SystemClock::default()), dir.path(), "00ff", LogOptions::default(), LogStart::default(),
 /// );
 /// let body = Body::new(br#"{"key":"k","data":{}"#.to_vec());
-/// let stamp = log.begin(body.line_bytes_at_most())?.push(body, None);
+/// let stamp = log.begin(body.line_bytes_at_most())?.push(body, Marks::default());
 /// log.wait(stamp.seq, Reach::Durable)?; // on disk
 /// assert_eq!(stamp.seq, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -202,7 +202,7 @@ pub(super) struct Active {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     /// The first line, whose tail is completed when the group is written: only then is it known what is durable.
-    pub(super) head: Option<(Body, Option<u32>, Stamp)>,
+    pub(super) head: Option<(Body, Marks, Stamp)>,
     pub(super) rest: Vec<u8>,
     pub(super) bytes_at_most: u64,
 }
@@ -447,7 +447,7 @@ pub struct Append<'a> {
 
 impl Append<'_> {
     /// Takes a line. It is written by the next [`Log::wait`] that needs it, not here.
-    pub fn push(&mut self, body: Body, version: Option<u32>) -> Stamp {
+    pub fn push(&mut self, body: Body, marks: Marks) -> Stamp {
         let shared = &mut *self.shared;
         let at = self.log.clock.unix_micros().max(shared.last_at);
         let stamp = Stamp { seq: shared.next_seq, at };
@@ -460,10 +460,10 @@ impl Append<'_> {
         let group = &mut shared.group;
         group.bytes_at_most += body.line_bytes_at_most() as u64;
         if group.head.is_none() {
-            group.head = Some((body, version, stamp));
+            group.head = Some((body, marks, stamp));
         } else {
             group.rest.extend_from_slice(&body.text);
-            let tail = Tail { at, version, synced: None, segment: None, seq: stamp.seq };
+            let tail = Tail { at, marks, synced: None, segment: None, seq: stamp.seq };
             line::finish(&mut group.rest, body.checksum, &tail);
         }
         stamp

@@ -9,7 +9,8 @@ use persist_test_utils::SimFs;
 
 /// The lines that were given back.
 pub(crate) fn lines(recovered: &Recovered) -> Vec<(u64, Known)> {
-    let known = |line: Line<'_>| (line.seq, Known { body: line.body().to_owned(), version: line.version, at: line.at });
+    let known =
+        |line: Line<'_>| (line.seq, Known { body: line.body().to_owned(), version: line.marks.version, at: line.at });
     recovered.lines(0..recovered.len()).map(known).collect()
 }
 

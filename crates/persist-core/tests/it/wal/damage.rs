@@ -9,7 +9,7 @@ use persist_test_utils::{Rng, SimFs};
 use super::check;
 use super::driver::{DIR, body, clock, files, open, path, recover, segments, segments_of};
 use crate::replay::seeds;
-use persist_core::wal::{Body, LogStart};
+use persist_core::wal::{Body, LogStart, Marks};
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize)
             .collect();
         let mut append = log.begin(bodies.iter().map(Body::line_bytes_at_most).sum()).unwrap();
         for body in bodies {
-            append.push(body, Some(1));
+            append.push(body, Marks::version(1));
         }
         drop(append);
         log.sync().unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use persist_core::clock::ManualClock;
 use persist_core::error::{ErrorKind, Result};
 use persist_core::fs::Fs;
-use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Reach, Recovered, Recovery, SegmentId};
+use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, SegmentId};
 use persist_test_utils::{Rng, SimFs};
 
 use super::check;
@@ -214,7 +214,7 @@ impl Driver {
         let mut append = self.log.begin(bodies.iter().map(Body::line_bytes_at_most).sum())?;
         for (body, text) in bodies.into_iter().zip(texts) {
             let version = self.rng.coin().then(|| self.rng.below(u64::from(u32::MAX)) as u32);
-            let stamp = append.push(body, version);
+            let stamp = append.push(body, version.map_or_else(Marks::default, Marks::version));
             let last = self.oracle.lines.last_key_value().map_or(0, |(seq, _)| *seq);
             assert_eq!(stamp.seq, last.max(self.oracle.watermark).max(self.oracle.durable) + 1, "a seq was skipped");
             self.oracle.lines.insert(stamp.seq, Known { body: text, version, at: stamp.at });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use persist_core::error::ErrorKind;
-use persist_core::wal::{Body, Reach};
+use persist_core::wal::{Body, Marks, Reach};
 use persist_test_utils::{Fault, Op, What, errno};
 
 use super::check;
@@ -262,7 +262,7 @@ fn write_times_never_decrease_not_even_across_a_restart() {
         driver.clock.set(hour * 3_600_000_000);
         driver.clock.advance(Duration::from_micros(1));
         let body = Body::new(format!("{{\"key\":\"{step}\"").into_bytes());
-        let stamp = driver.log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+        let stamp = driver.log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
         assert!(stamp.at >= newest, "{hour}");
         newest = stamp.at;
         driver.log.close().unwrap();

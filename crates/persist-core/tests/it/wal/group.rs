@@ -8,7 +8,7 @@ use std::time::Duration;
 use persist_core::clock::{Clock, ManualClock, SystemClock};
 use persist_core::error::ErrorKind;
 use persist_core::fs::{Disk, Fs};
-use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Reach, Recovery};
+use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Marks, Reach, Recovery};
 use persist_test_utils::{Fault, Op, SimFs, What, errno};
 
 use super::driver::{DIR, STORE, recover, segments_of};
@@ -37,7 +37,7 @@ fn threads_share_syncs_and_each_finds_its_lines_in_order() {
             scope.spawn(move || {
                 for number in 0..LINES {
                     let body = line(thread, number);
-                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
                     log.wait(stamp.seq, Reach::Durable).unwrap();
                     assert!(log.stats().durable_seq >= stamp.seq);
                 }
@@ -74,7 +74,7 @@ fn rotations_amid_writes_lose_no_line_and_hang_nobody() {
             scope.spawn(move || {
                 for number in 0..2_000 {
                     let body = line(thread, number);
-                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
                     if number % 7 == thread {
                         log.rotate().unwrap();
                         assert!(log.stats().durable_seq >= stamp.seq);
@@ -112,7 +112,7 @@ fn poison_reaches_every_waiter() {
                         for number in 0..20_000 {
                             let body = line(thread, number);
                             let begun = log.begin(body.line_bytes_at_most());
-                            let done = begun.map(|mut append| append.push(body, None).seq);
+                            let done = begun.map(|mut append| append.push(body, Marks::default()).seq);
                             match done.and_then(|seq| log.wait(seq, Reach::Durable).map(|()| seq)) {
                                 Ok(seq) => acknowledged = seq,
                                 Err(error) => {
@@ -210,7 +210,7 @@ fn a_leader_that_panics_poisons_the_log_and_hangs_nobody() {
         let (log, done) = (Arc::clone(&log), done.clone());
         std::thread::spawn(move || {
             let body = line(thread, 0);
-            let stamp = log.begin(body.line_bytes_at_most()).map(|mut append| append.push(body, None));
+            let stamp = log.begin(body.line_bytes_at_most()).map(|mut append| append.push(body, Marks::default()));
             let outcome = stamp.and_then(|stamp| log.wait(stamp.seq, Reach::Durable));
             done.send(outcome.map_err(|error| error.kind())).unwrap();
         });

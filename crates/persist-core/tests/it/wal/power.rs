@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use persist_core::clock::ManualClock;
-use persist_core::wal::{Body, Log, LogStart, Reach};
+use persist_core::wal::{Body, Log, LogStart, Marks, Reach};
 use persist_test_utils::{Fault, Rng, SimFs, What};
 
 use super::check;
@@ -67,7 +67,7 @@ fn write(log: &Log, promises: &Mutex<Promises>, stop: &AtomicBool, seed: u64) {
         let text = body(seed * 1_000_000 + name, bytes, &mut rng);
         let line = Body::new(text.clone().into_bytes());
         let Ok(mut append) = log.begin(line.line_bytes_at_most()) else { return };
-        let stamp = append.push(line, None);
+        let stamp = append.push(line, Marks::default());
         // Before the log is let go: nobody can have written the line yet.
         promises.lock().lines.insert(stamp.seq, Known { body: text, version: None, at: stamp.at });
         drop(append);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use persist_core::error::ErrorKind;
-use persist_core::wal::{Cause, Line, Recovered, Recovery, RecoveryPolicy};
+use persist_core::wal::{Cause, Line, Marks, Recovered, Recovery, RecoveryPolicy};
 use persist_test_utils::{Fault, Rng, SimFs, What};
 
 use super::check;
@@ -138,7 +138,7 @@ fn a_salvaged_log_goes_on() {
         for generation in 0..3 {
             let text = driver.body();
             let body = persist_core::wal::Body::new(text.into_bytes());
-            let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, None);
+            let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
             assert_eq!(stamp.seq, good.last().unwrap() + 1 + generation);
             log.sync().unwrap();
             let disk = image.drop_caches();
