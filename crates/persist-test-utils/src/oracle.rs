@@ -70,24 +70,26 @@ impl<T> Slot<T> {
     }
 }
 
-/// A change that a batch asks for.
+/// Something that is asked of a store.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Of which id.
-    pub id: Id,
-    /// The new data; `None` removes the record.
-    pub data: Option<Value>,
-    /// What has to be there before.
-    pub expect: Option<Expect>,
+pub enum Call {
+    /// Put this data.
+    Put(Id, Value, Option<Expect>),
+    /// Remove the record.
+    Remove(Id, Option<Expect>),
+    /// Remove all records of the key.
+    RemoveKey(String),
+    /// All of these, one after another, or none.
+    Batch(Vec<Call>),
 }
 
 /// A change that was made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Changed {
-    /// A record has this version now.
+    /// A record was put and has this version.
     Put(Id, u32),
-    /// A record is gone; it had this version and this data.
-    Removed(Id, u32, Value),
+    /// A record was removed. So often has its id been written, the removal included.
+    Removed(Id, u32),
 }
 
 /// What every store has to hold after the same writes, whatever happened in between.
@@ -104,49 +106,46 @@ impl Oracle {
     }
 
     /// Writes a record; answers its version.
-    ///
-    /// # Errors
-    /// The conflict.
-    pub fn put(&mut self, id: Id, expect: Option<Expect>, data: Value) -> Result<u32, Conflict> {
-        let version = self.rows.entry(id).or_default().put(expect, data)?;
-        self.writes += 1;
-        Ok(version)
-    }
-
-    /// Removes a record; answers the version and the data it had. Where there is none, nothing changes.
-    ///
-    /// # Errors
-    /// The conflict.
-    pub fn remove(&mut self, id: Id, expect: Option<Expect>) -> Result<Option<(u32, Value)>, Conflict> {
-        let removed = self.rows.entry(id).or_default().remove(expect)?;
-        self.writes += u64::from(removed.is_some());
-        Ok(removed)
-    }
-
-    /// Removes all records of a key; answers their versions and data.
-    pub fn remove_key(&mut self, key: &str) -> BTreeMap<Id, (u32, Value)> {
-        let ids: Vec<Id> = self.rows().map(|(id, ..)| id.clone()).filter(|(of, _)| of == key).collect();
-        let removed = ids.into_iter().filter_map(|id| Some((id.clone(), self.remove(id, None).ok()??)));
-        removed.collect()
-    }
-
-    /// Makes all changes, one after another, or none.
-    ///
-    /// # Errors
-    /// The first conflict.
-    pub fn batch(&mut self, changes: &[Change]) -> Result<Vec<Changed>, Conflict> {
-        let mut after = self.clone();
-        let mut changed = Vec::new();
-        for Change { id, data, expect } in changes.iter().cloned() {
-            match data {
-                Some(data) => changed.push(Changed::Put(id.clone(), after.put(id, expect, data)?)),
-                None => {
-                    let removed = after.remove(id.clone(), expect)?;
-                    changed.extend(removed.map(|(version, data)| Changed::Removed(id, version, data)));
-                }
-            }
+    pub fn put(&mut self, key: &str, fields: &[Option<&str>], data: Value) -> u32 {
+        let id = (key.to_owned(), fields.iter().map(|field| field.map(str::to_owned)).collect());
+        match self.call(&Call::Put(id, data, None)).as_deref() {
+            Ok([Changed::Put(_, version)]) => *version,
+            done => unreachable!("{done:?}"),
         }
-        *self = after;
+    }
+
+    /// Does what is asked for. Answers the changes in order: a removal of what is not there is none.
+    ///
+    /// # Errors
+    /// The first conflict; nothing was changed.
+    pub fn call(&mut self, call: &Call) -> Result<Vec<Changed>, Conflict> {
+        let changed = self.make(call)?;
+        self.writes += changed.len() as u64;
+        Ok(changed)
+    }
+
+    fn make(&mut self, call: &Call) -> Result<Vec<Changed>, Conflict> {
+        let changed = match call {
+            Call::Put(id, data, expect) => {
+                let version = self.rows.entry(id.clone()).or_default().put(*expect, data.clone())?;
+                vec![Changed::Put(id.clone(), version)]
+            }
+            Call::Remove(id, expect) => {
+                let removed = self.rows.entry(id.clone()).or_default().remove(*expect)?;
+                removed.into_iter().map(|(version, _)| Changed::Removed(id.clone(), version + 1)).collect()
+            }
+            Call::RemoveKey(key) => {
+                let ids: Vec<Id> = self.rows().map(|(id, ..)| id.clone()).filter(|(of, _)| of == key).collect();
+                let removals = ids.into_iter().map(|id| self.make(&Call::Remove(id, None)));
+                removals.collect::<Result<Vec<_>, _>>()?.concat()
+            }
+            Call::Batch(calls) => {
+                let mut after = self.clone();
+                let changed = calls.iter().map(|call| after.make(call)).collect::<Result<Vec<_>, _>>()?.concat();
+                *self = after;
+                changed
+            }
+        };
         Ok(changed)
     }
 
@@ -191,50 +190,55 @@ mod tests {
         (key.to_owned(), vec![None])
     }
 
-    fn put(key: &str, n: u32) -> Change {
-        Change { id: id(key), data: Some(json!(n)), expect: None }
+    fn put(key: &str, n: u32, expect: Option<Expect>) -> Call {
+        Call::Put(id(key), json!(n), expect)
+    }
+
+    fn remove(key: &str, expect: Option<Expect>) -> Call {
+        Call::Remove(id(key), expect)
     }
 
     #[test]
     fn versions_count_on_over_a_removal_until_it_is_forgotten() {
         let mut oracle = Oracle::new();
-        assert_eq!(oracle.put(id("a"), None, json!(1)), Ok(1));
-        assert_eq!(oracle.put(id("a"), None, json!(2)), Ok(2));
-        assert_eq!(oracle.remove(id("a"), None), Ok(Some((2, json!(2)))));
-        assert_eq!((oracle.remove(id("a"), None), oracle.len(), oracle.get(&id("a"))), (Ok(None), 0, None));
-        assert_eq!((oracle.put(id("a"), None, json!(3)), oracle.writes()), (Ok(4), 4));
-        oracle.remove(id("a"), None).unwrap();
+        assert_eq!((oracle.put("a", &[None], json!(1)), oracle.put("a", &[None], json!(2))), (1, 2));
+        assert_eq!(oracle.call(&remove("a", None)), Ok(vec![Changed::Removed(id("a"), 3)]));
+        assert_eq!((oracle.call(&remove("a", None)), oracle.len(), oracle.get(&id("a"))), (Ok(vec![]), 0, None));
+        assert_eq!((oracle.put("a", &[None], json!(3)), oracle.writes()), (4, 4));
+        oracle.call(&remove("a", None)).unwrap();
         oracle.forget_removed();
-        assert_eq!((oracle.put(id("a"), None, json!(4)), oracle.writes()), (Ok(1), 6));
+        assert_eq!((oracle.put("a", &[None], json!(4)), oracle.writes()), (1, 6));
     }
 
     #[test]
     fn a_condition_that_does_not_hold_changes_nothing_and_names_what_is_there() {
+        let (absent, version) = (Some(Expect::Absent), |version| Some(Expect::Version(version)));
         let mut oracle = Oracle::new();
-        assert_eq!(oracle.put(id("a"), Some(Expect::Version(1)), json!(0)), Err(Conflict(None)));
-        assert_eq!(oracle.put(id("a"), Some(Expect::Absent), json!(1)), Ok(1));
-        assert_eq!(oracle.put(id("a"), Some(Expect::Absent), json!(2)), Err(Conflict(Some(1))));
-        assert_eq!(oracle.remove(id("a"), Some(Expect::Version(2))), Err(Conflict(Some(1))));
-        assert_eq!(oracle.remove(id("a"), Some(Expect::Version(1))), Ok(Some((1, json!(1)))));
-        assert_eq!(oracle.put(id("a"), Some(Expect::Version(2)), json!(2)), Err(Conflict(None)));
-        assert_eq!((oracle.put(id("a"), Some(Expect::Absent), json!(2)), oracle.writes()), (Ok(3), 3));
+        assert_eq!(oracle.call(&put("a", 0, version(1))), Err(Conflict(None)));
+        assert_eq!(oracle.call(&put("a", 1, absent)), Ok(vec![Changed::Put(id("a"), 1)]));
+        assert_eq!(oracle.call(&put("a", 2, absent)), Err(Conflict(Some(1))));
+        assert_eq!(oracle.call(&remove("a", version(2))), Err(Conflict(Some(1))));
+        assert_eq!(oracle.call(&remove("a", version(1))), Ok(vec![Changed::Removed(id("a"), 2)]));
+        assert_eq!(oracle.call(&put("a", 2, version(2))), Err(Conflict(None)));
+        assert_eq!(oracle.call(&put("a", 2, absent)), Ok(vec![Changed::Put(id("a"), 3)]));
+        assert_eq!(oracle.writes(), 3);
     }
 
     #[test]
     fn a_batch_is_made_in_order_or_not_at_all() {
         let mut oracle = Oracle::new();
-        let removal = |key| Change { id: id(key), data: None, expect: None };
-        let changed = oracle.batch(&[put("a", 1), put("a", 2), removal("b"), put("c", 1), removal("c")]);
+        let batch = [put("a", 1, None), put("a", 2, None), remove("b", None), put("c", 1, None), remove("c", None)];
         let made = [
             Changed::Put(id("a"), 1),
             Changed::Put(id("a"), 2),
             Changed::Put(id("c"), 1),
-            Changed::Removed(id("c"), 1, json!(1)),
+            Changed::Removed(id("c"), 2),
         ];
-        assert_eq!((changed.as_deref(), oracle.len(), oracle.writes()), (Ok(made.as_slice()), 1, 4));
+        assert_eq!(oracle.call(&Call::Batch(batch.into())), Ok(made.into()));
+        assert_eq!((oracle.get(&id("a")), oracle.len(), oracle.writes()), (Some((2, &json!(2))), 1, 4));
         let before = oracle.clone();
-        let refused = Change { expect: Some(Expect::Absent), ..put("a", 4) };
-        assert_eq!(oracle.batch(&[put("b", 3), refused]), Err(Conflict(Some(2))));
+        let refused = [put("b", 3, None), put("a", 4, Some(Expect::Absent))];
+        assert_eq!(oracle.call(&Call::Batch(refused.into())), Err(Conflict(Some(2))));
         assert_eq!(oracle, before);
     }
 
@@ -242,10 +246,10 @@ mod tests {
     fn a_removal_of_a_key_takes_all_its_records_and_no_others() {
         let mut oracle = Oracle::new();
         for (key, part) in [("a", None), ("a", Some("p")), ("b", None)] {
-            oracle.put((key.to_owned(), vec![part.map(str::to_owned)]), None, json!(part)).unwrap();
+            oracle.put(key, &[part], json!(part));
         }
-        let removed: Vec<_> = oracle.remove_key("a").into_values().collect();
-        assert_eq!(removed, [(1, json!(null)), (1, json!("p"))]);
-        assert_eq!((oracle.len(), oracle.remove_key("a").len(), oracle.writes()), (1, 0, 5));
+        let removed = oracle.call(&Call::RemoveKey("a".to_owned())).unwrap();
+        assert_eq!(removed.len(), 2);
+        assert_eq!((oracle.len(), oracle.call(&Call::RemoveKey("a".to_owned())), oracle.writes()), (1, Ok(vec![]), 5));
     }
 }

@@ -79,7 +79,7 @@ impl Run {
                 let data = json!({
                     "n": self.writes, "process_name": process, "timestamp": "2025-01-15T00:00:00+00:00"
                 });
-                let version = self.oracle.put((key, vec![process]), None, data).unwrap();
+                let version = self.oracle.put(&key, &[process.as_deref()], data);
                 assert_eq!((record.version(), record.seq()), (version, Some(self.writes)));
             }
             Step::Sync => self.store().sync().unwrap(),

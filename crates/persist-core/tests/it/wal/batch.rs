@@ -1,7 +1,7 @@
 //! Batches in segments that are cut, torn, holed and damaged: each is given back whole or not at all.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use persist_core::error::ErrorKind;
 use persist_core::wal::{Cause, Reach, Recovered, Recovery, RecoveryPolicy};
