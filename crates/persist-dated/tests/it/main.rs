@@ -10,6 +10,7 @@ mod export;
 mod extra;
 mod input;
 mod limits;
+mod linear;
 mod open;
 mod poison;
 mod property;
