@@ -41,14 +41,7 @@ impl<'a, M: Model> Entry<'a, M> {
     /// The body of the entry's line.
     pub(crate) fn body(&self) -> Body {
         let mut text = String::with_capacity(self.key.len() + self.data.len() + 192);
-        text.push_str("{\"key\":");
-        quote(self.key, &mut text);
-        for (field, name) in M::PART_FIELDS.iter().enumerate() {
-            text.push_str(",\"");
-            text.push_str(name);
-            text.push_str("\":");
-            quote_or_null(M::part_text(&self.part, field), &mut text);
-        }
+        push_id::<M>(self.key, &self.part, &mut text);
         text.push_str(",\"data\":");
         text.push_str(&self.data);
         let Some((username, timestamp)) = self.repeated else { return Body::new(text.into_bytes()) };
@@ -62,18 +55,36 @@ impl<'a, M: Model> Entry<'a, M> {
     }
 }
 
-/// The record that a line holds.
+/// The body of a line that removes a record: its id.
+pub(crate) fn removal<M: Model>(key: &str, part: &M::Part) -> Body {
+    let mut text = String::with_capacity(key.len() + 64);
+    push_id::<M>(key, part, &mut text);
+    Body::new(text.into_bytes())
+}
+
+fn push_id<M: Model>(key: &str, part: &M::Part, text: &mut String) {
+    text.push_str("{\"key\":");
+    quote(key, text);
+    for (field, name) in M::PART_FIELDS.iter().enumerate() {
+        text.push_str(",\"");
+        text.push_str(name);
+        text.push_str("\":");
+        quote_or_null(M::part_text(part, field), text);
+    }
+}
+
+/// The record that a line holds, or whose removal it is.
 pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
     let unreadable = || {
         let message = format!("the line of seq {} in the log is not one of this store's model", line.seq);
         Error::new(ErrorKind::Corrupt, message)
     };
-    let (mut key, mut data) = (None, None);
+    let (mut key, mut data) = (None, line.marks.is_removal.then_some(""));
     let mut texts = vec![None; M::PART_FIELDS.len()];
     for (name, value) in members(line.text()) {
         if name == "key" {
             key = unescape(value);
-        } else if name == "data" {
+        } else if name == "data" && data.is_none() {
             data = Some(value);
             break;
         } else if let Some(text) =

@@ -28,7 +28,8 @@ impl<M: Model> Engine<M> {
         let flushed = self.flush_to(last);
         self.shared.send(Command::Stop);
         self.shared.charge(keeper::Chore::Stop);
-        let ended = [threads.worker.join(), threads.keeper.join()];
+        self.shared.syncer.stop();
+        let ended = [threads.worker.join(), threads.keeper.join(), threads.syncer.join()];
         let finished = logged.and(flushed).and_then(|()| self.finish());
         // Whatever went wrong: no other may open the files while DuckDB still has them.
         let gone = self.shared.database.take(PATIENCE).map(drop);

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use parking_lot::{Condvar, MutexGuard};
 
@@ -217,10 +218,13 @@ impl Drop for Turn<'_, '_> {
             self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it wrote");
         }
         self.shared.leading = false;
-        let opening = self.shared.places.end(self.served);
+        let (opening, calls) = (self.shared.places.end(self.served), self.shared.due_calls());
         self.changed.notify_all();
         // Who is done needs the log's lock no more, and is not to wait for it.
-        MutexGuard::unlocked(self.shared, || self.gates.open(opening));
+        MutexGuard::unlocked(self.shared, || {
+            self.gates.open(opening);
+            calls.into_iter().for_each(Waker::wake);
+        });
     }
 }
 

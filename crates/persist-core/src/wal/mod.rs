@@ -7,6 +7,7 @@ mod judge;
 mod leader;
 mod line;
 mod name;
+mod news;
 mod reader;
 mod recover;
 mod report;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
+pub use news::Call;
 pub use recover::{Ancestor, Recovered, Recovery};
 pub use report::{Cause, LeftOut, RecoveryPolicy, RecoveryReport};
 pub use writer::{Append, Body, Log, LogOptions, LogStart, LogStats, Reach, Segment, Stamp};

@@ -14,6 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
 use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -21,6 +22,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
+use super::news::News;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs};
@@ -175,6 +177,7 @@ pub(super) struct Shared {
     pub(super) spare: Vec<u8>,
     pub(super) leading: bool,
     pub(super) places: Places,
+    pub(super) news: News,
     pub(super) written: u64,
     pub(super) durable: u64,
     pub(super) refusal: Option<(ErrorKind, String)>,
@@ -228,6 +231,7 @@ impl Log {
             spare: Vec::new(),
             leading: false,
             places: Places::default(),
+            news: News::default(),
             written: durable,
             durable,
             refusal: None,
@@ -270,6 +274,16 @@ impl Log {
         }
     }
 
+    /// As [`Log::begin`], but `None` where that would have to wait for space.
+    ///
+    /// # Errors
+    /// As [`Log::begin`].
+    pub fn begin_at_once(&self, bytes: usize) -> Result<Option<Append<'_>>> {
+        let shared = self.shared.lock();
+        shared.usable()?;
+        Ok(shared.has_room(bytes as u64, &self.options).then_some(Append { log: self, shared }))
+    }
+
     /// Waits until the line `seq`, and with it all before it, has come so far, and does what is needed for that. A `seq`
     /// that no line has yet stands for the newest.
     ///
@@ -279,11 +293,7 @@ impl Log {
         let mut shared = self.shared.lock();
         let seq = seq.min(shared.next_seq.saturating_sub(1));
         loop {
-            let reached = match reach {
-                Reach::Written => shared.written,
-                Reach::Durable => shared.durable,
-            };
-            if reached >= seq {
+            if shared.reached(reach) >= seq {
                 return Ok(());
             }
             if let Some((ErrorKind::Poisoned, _)) = shared.refusal {
@@ -307,6 +317,15 @@ impl Log {
                 }
             }
         }
+    }
+
+    /// Whether [`Log::wait`] would return at once, be it with an error.
+    pub fn has_come(&self, seq: u64, reach: Reach) -> bool {
+        if self.durable.load(Ordering::Acquire) >= seq {
+            return true;
+        }
+        let shared = self.shared.lock();
+        shared.reached(reach) >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
     }
 
     /// Makes all lines so far durable.
@@ -346,14 +365,15 @@ impl Log {
         done
     }
 
-    /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned). The first reason stays.
+    /// Refuses all further lines with [`Poisoned`](ErrorKind::Poisoned), also after a close. The first reason stays.
     pub fn poison(&self, reason: &str) {
         let mut shared = self.shared.lock();
         shared.refuse(ErrorKind::Poisoned, reason);
-        let opening = shared.places.wake_all();
+        let (opening, calls) = (shared.places.wake_all(), shared.due_calls());
         drop(shared);
         self.changed.notify_all();
         self.gates.open(opening);
+        calls.into_iter().for_each(Waker::wake);
     }
 
     /// Makes all lines durable, closes the segment and refuses further lines.
@@ -416,8 +436,17 @@ impl Shared {
         }
     }
 
+    /// The highest `seq` that has come so far.
+    pub(super) fn reached(&self, reach: Reach) -> u64 {
+        match reach {
+            Reach::Written => self.written,
+            Reach::Durable => self.durable,
+        }
+    }
+
     pub(super) fn refuse(&mut self, kind: ErrorKind, reason: &str) {
-        if self.refusal.is_none() {
+        let is_worse = |present| kind == ErrorKind::Poisoned && present == ErrorKind::Closed;
+        if self.refusal.as_ref().is_none_or(|(present, _)| is_worse(*present)) {
             self.refusal = Some((kind, reason.to_owned()));
         }
     }

@@ -255,6 +255,29 @@ fn a_closed_log_refuses_lines_and_all_it_took_is_durable() {
 }
 
 #[test]
+fn what_a_close_could_not_sync_is_in_doubt_and_not_tried_again() {
+    let close = |fault: Option<Fault>| {
+        let mut driver = Driver::with(1, small_segments(), Sizes::Mixed);
+        let bodies = vec![driver.body(), driver.body()];
+        driver.push(bodies).unwrap();
+        let before = driver.fs.operations();
+        fault.into_iter().for_each(|fault| driver.fs.fault(fault));
+        let closed = driver.log.close();
+        driver.fs.clear_faults();
+        (driver, before, closed)
+    };
+    let (driver, before, closed) = close(None);
+    closed.unwrap();
+    for n in before + 1..=driver.fs.operations() {
+        let (driver, _, closed) = close(Some(Fault::at(n, What::Errno(errno::EIO))));
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::Poisoned);
+        assert_eq!(driver.log.sync().unwrap_err().kind(), ErrorKind::Poisoned);
+        assert_eq!(driver.log.begin(10).unwrap_err().kind(), ErrorKind::Poisoned);
+        assert_eq!((driver.log.stats().durable_seq, driver.fs.operations()), (0, n));
+    }
+}
+
+#[test]
 fn write_times_never_decrease_not_even_across_a_restart() {
     let mut driver = Driver::with(1, small_segments(), Sizes::Mixed);
     let mut newest = i64::MIN;
