@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use persist_core::data::Rules;
+use persist_core::request::{self, Condition};
 use persist_core::{Engine, Result};
 use serde::Serialize;
 
@@ -50,13 +51,37 @@ impl KvStore {
     }
 
     /// Begins a write that says more than its data does.
-    pub fn put<'a>(&'a self, key: &'a str) -> Put<'a> {
+    pub fn put<'a>(&'a self, key: &'a str) -> Put<'a, &'a Self> {
         Put::new(self, key)
     }
 
     /// The record of a key; from memory.
     pub fn get(&self, key: &str) -> Option<Arc<Record>> {
         self.engine.get(key, &[])
+    }
+
+    /// Whether there is a record of a key.
+    pub fn contains(&self, key: &str) -> bool {
+        self.engine.contains(key, &[])
+    }
+
+    /// Removes the record of a key, durably. Answers the record that it removed, or `None` where there was none.
+    ///
+    /// The removal counts as a write: if the key is written again, its versions go on from there.
+    ///
+    /// # Errors
+    /// As [`Put::data`].
+    pub fn remove(&self, key: &str) -> Result<Option<Arc<Record>>> {
+        self.engine.write(request::Remove::new(key, ()), None)
+    }
+
+    /// As [`KvStore::remove`], only if there is a record, at this version.
+    ///
+    /// # Errors
+    /// As [`Put::data`]; [`Conflict`](persist_core::ErrorKind::Conflict) carries the
+    /// [version](persist_core::Error::present_version) of the record that is there.
+    pub fn remove_if_version(&self, key: &str, version: u32) -> Result<Option<Arc<Record>>> {
+        self.engine.write(request::Remove::new(key, ()).when(Some(Condition::Version(version))), None)
     }
 
     /// Closes the store: everything is flushed into the table `storage`, and the log is removed.
@@ -68,4 +93,4 @@ impl KvStore {
     }
 }
 
-persist_core::store_verbs!(KvStore);
+persist_core::store_verbs!(KvStore, Kv);

@@ -6,6 +6,7 @@ mod example;
 mod open;
 mod property;
 mod store;
+mod verbs;
 
 use std::path::Path;
 use std::time::Duration;
