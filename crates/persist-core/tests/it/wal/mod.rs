@@ -10,6 +10,7 @@ mod faults;
 mod group;
 mod holes;
 mod judge;
+mod kept;
 mod news;
 mod power;
 mod salvage;

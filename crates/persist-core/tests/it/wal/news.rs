@@ -136,7 +136,8 @@ fn whoever_waits_for_calls_beside_many_writers_hears_of_every_line() {
             scope.spawn(move || {
                 for _ in 0..LINES / 4 {
                     let body = persist_core::wal::Body::new(b"{\"key\":\"k\"".to_vec());
-                    let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, persist_core::wal::Marks::default());
+                    let stamp =
+                        log.begin(body.line_bytes_at_most()).unwrap().push(body, persist_core::wal::Marks::default());
                     log.wait(stamp.seq, Reach::Durable).unwrap();
                 }
             });
