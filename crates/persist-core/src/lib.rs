@@ -136,7 +136,7 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Backup, Engine, Location, Stats, Verification};
+pub use engine::{Backup, Engine, Event, Location, Since, Stats, Subscription, Verification};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

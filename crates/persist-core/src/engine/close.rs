@@ -1,5 +1,6 @@
 //! Closing: everything flushed, merged and checkpointed, the log removed, the locks let go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeper;
@@ -29,6 +30,10 @@ impl<M: Model> Engine<M> {
         self.shared.send(Command::Stop);
         self.shared.charge(keeper::Chore::Stop);
         let ended = [threads.worker.join(), threads.keeper.join()];
+        // Who shares it now can only be a subscriber.
+        if Arc::strong_count(&self.shared) > 1 {
+            self.shared.pending.hold();
+        }
         let finished = logged.and(flushed).and_then(|()| self.finish());
         // Whatever went wrong: no other may open the files while DuckDB still has them.
         let gone = self.shared.database.take(PATIENCE).map(drop);

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
-//! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
+//! take long, `subscribe.rs` tells others what changed, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
 //! `shared.rs` what all of them share. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
 //! `takeover/` turns a folder of the Python original into ours.
 
@@ -22,6 +22,7 @@ mod read;
 mod restore;
 mod shared;
 mod stats;
+mod subscribe;
 mod takeover;
 mod worker;
 mod write;
@@ -31,3 +32,4 @@ pub use open::Location;
 pub use read::Verification;
 pub use shared::Engine;
 pub use stats::Stats;
+pub use subscribe::{Event, Since, Subscription};
