@@ -1,6 +1,7 @@
 //! Every record of a store, in memory: all reads are served from here.
 //!
-//! What it keeps true: of the records of one id, the one with the highest `seq` stays, in whichever order they come.
+//! What it keeps true: of the records of one id, the one with the highest `seq` stays, in whichever order they come. A
+//! removal is a record too, which no read shows: it stays so that the id's versions go on counting.
 //!
 //! The map is cut into shards, each under its own lock, so that readers on several cores and a writer seldom meet. An
 //! entry is one pointer: the key stands in the record only. Records of one key stand together, so that all of a key can
@@ -31,7 +32,20 @@ pub(crate) struct Cache<M: Model> {
 struct Shard<M: Model> {
     groups: HashTable<Group<M>>,
     /// Counted here and not for all shards at once, or cores that fill them would take the count from each other.
-    records: usize,
+    count: Count,
+}
+
+/// How many records there are, and how many ids are remembered as removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Count {
+    pub(crate) records: usize,
+    pub(crate) removals: usize,
+}
+
+impl Count {
+    fn of<M: Model>(&mut self, record: &Record<M>) -> &mut usize {
+        if record.is_removal() { &mut self.removals } else { &mut self.records }
+    }
 }
 
 /// The records of one key, and the part of the key's hash that places them. It lies where the tag would leave a gap,
@@ -60,6 +74,22 @@ impl<M: Model> Group<M> {
             Self::One(own, _) | Self::Many(own, _) => Hash32(*own).place(),
         }
     }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::One(_, record) => record.key(),
+            Self::Many(_, records) => records.iter().next().map_or("", |record| record.key()),
+        }
+    }
+
+    /// Those that were not removed.
+    fn records(&self) -> impl Iterator<Item = &Arc<Record<M>>> {
+        let (one, many) = match self {
+            Self::One(_, record) => (Some(record), None),
+            Self::Many(_, records) => (None, Some(records.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten()).filter(|record| !record.is_removal())
+    }
 }
 
 /// The part of a key's hash that an entry keeps.
@@ -76,56 +106,64 @@ impl Hash32 {
 
 impl<M: Model> Cache<M> {
     pub(crate) fn new() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| RwLock::new(Shard { groups: HashTable::new(), records: 0 })).collect(),
-            hasher: DefaultHashBuilder::default(),
-        }
+        let empty = || RwLock::new(Shard { groups: HashTable::new(), count: Count::default() });
+        Self { shards: (0..SHARDS).map(|_| empty()).collect(), hasher: DefaultHashBuilder::default() }
     }
 
-    /// The number of records.
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().records).sum()
+    /// How many records there are, and how many removals.
+    pub(crate) fn count(&self) -> Count {
+        self.shards.iter().fold(Count::default(), |sum, shard| {
+            let Count { records, removals } = shard.read().count;
+            Count { records: sum.records + records, removals: sum.removals + removals }
+        })
     }
 
     /// The record of this key and these fields of its part.
     pub(crate) fn get(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
+        self.find(key, fields, |record| (!record.is_removal()).then(|| Arc::clone(record)))?
+    }
+
+    /// The last thing that happened to an id, be it that it was removed.
+    pub(crate) fn last(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
+        self.find(key, fields, Arc::clone)
+    }
+
+    #[inline]
+    fn find<T>(&self, key: &str, fields: &[Option<&str>], take: impl FnOnce(&Arc<Record<M>>) -> T) -> Option<T> {
         let (shard, hash) = self.shard(key)?;
         let shard = shard.read();
-        match shard.groups.find(hash.place(), |group| group.is(hash, key))? {
-            Group::One(_, record) => is_part::<M>(record, fields).then(|| Arc::clone(record)),
-            Group::Many(_, records) => {
-                records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)).map(Arc::clone)
-            }
-        }
+        let record = match shard.groups.find(hash.place(), |group| group.is(hash, key))? {
+            Group::One(_, record) => Some(record).filter(|record| is_part::<M>(record, fields)),
+            Group::Many(_, records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
+        };
+        record.map(take)
     }
 
     /// All records of a key, in no particular order.
     pub(crate) fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
         let Some((shard, hash)) = self.shard(key) else { return Vec::new() };
-        match shard.read().groups.find(hash.place(), |group| group.is(hash, key)) {
-            None => Vec::new(),
-            Some(Group::One(_, record)) => vec![Arc::clone(record)],
-            Some(Group::Many(_, records)) => records.iter().map(Arc::clone).collect(),
-        }
+        let shard = shard.read();
+        let group = shard.groups.find(hash.place(), |group| group.is(hash, key));
+        group.map(|group| group.records().map(Arc::clone).collect()).unwrap_or_default()
     }
 
-    /// Puts in a record that is made while no other can be: `make` is given the version of the present one, 0 if none.
-    pub(crate) fn update(
-        &self,
-        key: &str,
-        fields: &[Option<&str>],
-        make: impl FnOnce(u32) -> Arc<Record<M>>,
-    ) -> Arc<Record<M>> {
-        let Some((shard, hash)) = self.shard(key) else { return make(0) };
-        let shard = &mut *shard.write();
-        match shard.groups.entry(hash.place(), |group| group.is(hash, key), Group::place) {
-            Entry::Vacant(entry) => {
-                let record = make(0);
-                entry.insert(Group::One(hash.0, Arc::clone(&record)));
-                shard.records += 1;
-                record
+    /// Puts records in, in this order. Nobody sees some of them and then, of another key, what was before.
+    pub(crate) fn apply(&self, records: &[Arc<Record<M>>]) {
+        if let [record] = records {
+            let Some((shard, hash)) = self.shard(record.key()) else { return };
+            return self.put(&mut shard.write(), hash, record);
+        }
+        let mut placed: Vec<_> = records.iter().map(|record| (self.hasher.hash_one(record.key()), record)).collect();
+        placed.sort_by_key(|(hash, _)| shard_of(*hash));
+        // All locks are taken, in the order of the shards, before the first is given back.
+        let mut locked = Vec::new();
+        for of_shard in placed.chunk_by(|(one, _), (other, _)| shard_of(*one) == shard_of(*other)) {
+            let Some(shard) = of_shard.first().and_then(|(hash, _)| self.shards.get(shard_of(*hash))) else { return };
+            let mut shard = shard.write();
+            for (hash, record) in of_shard {
+                self.put(&mut shard, Hash32(*hash as u32), record);
             }
-            Entry::Occupied(mut entry) => self.update_group(entry.get_mut(), &mut shard.records, fields, make),
+            locked.push(shard);
         }
     }
 
@@ -134,83 +172,89 @@ impl<M: Model> Cache<M> {
         Load { cache: self, waiting: (0..SHARDS).map(|_| Vec::new()).collect(), count: 0 }
     }
 
-    fn insert_newer(&self, shard: &mut Shard<M>, hash: Hash32, record: Arc<Record<M>>) {
-        match shard.groups.entry(hash.place(), |group| group.is(hash, record.key()), Group::place) {
-            Entry::Vacant(entry) => {
-                entry.insert(Group::One(hash.0, record));
-                shard.records += 1;
-            }
-            Entry::Occupied(mut entry) => {
-                let fields: Vec<Option<&str>> = fields::<M>(&record).collect();
-                let group = entry.get_mut();
-                if self.find(group, &fields).is_none_or(|present| present.seq <= record.seq) {
-                    self.update_group(group, &mut shard.records, &fields, |_| Arc::clone(&record));
-                }
-            }
-        }
+    /// The records whose key begins with `prefix`, a shard at a time, in no particular order. No lock is held while the
+    /// caller has one. Each record that is there throughout is given once; one that is written or removed meanwhile in
+    /// its old or new form, or not at all.
+    pub(crate) fn records(&self, prefix: &str) -> impl Iterator<Item = Arc<Record<M>>> {
+        self.shards.iter().flat_map(move |shard| {
+            let shard = shard.read();
+            let groups = shard.groups.iter().filter(|group| group.key().starts_with(prefix));
+            groups.flat_map(|group| group.records().map(Arc::clone)).collect::<Vec<_>>()
+        })
     }
 
-    /// Calls `each` with every record, some at a time; no lock is held meanwhile. A record that is written while this
-    /// runs may be missed or be given in its old or new form.
-    pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Record<M>>)) {
+    /// The keys that begin with `prefix` and have a record, each once; as [`records`](Cache::records).
+    pub(crate) fn keys(&self, prefix: &str) -> impl Iterator<Item = String> {
+        self.shards.iter().flat_map(move |shard| {
+            let shard = shard.read();
+            let groups = shard.groups.iter().filter(|group| group.key().starts_with(prefix));
+            groups.filter_map(|group| Some(group.records().next()?.key().to_owned())).collect::<Vec<_>>()
+        })
+    }
+
+    /// Forgets the removals that `is_old` says so of. Answers how many.
+    pub(crate) fn forget(&self, is_old: impl Fn(&Record<M>) -> bool) -> usize {
+        let is_forgotten = |record: &Arc<Record<M>>| record.is_removal() && is_old(record);
+        let mut forgotten = 0;
         for shard in &self.shards {
-            let mut records: Vec<Arc<Record<M>>> = Vec::new();
-            for group in shard.read().groups.iter() {
-                match group {
-                    Group::One(_, record) => records.push(Arc::clone(record)),
-                    Group::Many(_, many) => records.extend(many.iter().map(Arc::clone)),
+            let Shard { groups, count } = &mut *shard.write();
+            let before = count.removals;
+            groups.retain(|group| match group {
+                Group::One(_, record) if is_forgotten(record) => {
+                    count.removals -= 1;
+                    false
                 }
+                Group::One(..) => true,
+                Group::Many(_, records) => {
+                    let all = records.len();
+                    records.retain(|record| !is_forgotten(record));
+                    count.removals -= all - records.len();
+                    !records.is_empty()
+                }
+            });
+            forgotten += before - count.removals;
+        }
+        forgotten
+    }
+
+    fn put(&self, shard: &mut Shard<M>, hash: Hash32, record: &Arc<Record<M>>) {
+        self.put_if(shard, hash, record, |_| true);
+    }
+
+    fn put_if(&self, shard: &mut Shard<M>, hash: Hash32, new: &Arc<Record<M>>, replaces: impl Fn(&Record<M>) -> bool) {
+        let Shard { groups, count } = shard;
+        let mut group = match groups.entry(hash.place(), |group| group.is(hash, new.key()), Group::place) {
+            Entry::Vacant(entry) => {
+                entry.insert(Group::One(hash.0, Arc::clone(new)));
+                *count.of(new) += 1;
+                return;
             }
-            records.iter().for_each(&mut each);
-        }
-    }
-
-    fn find<'a>(&self, group: &'a Group<M>, fields: &[Option<&str>]) -> Option<&'a Arc<Record<M>>> {
-        match group {
-            Group::One(_, record) => is_part::<M>(record, fields).then_some(record),
-            Group::Many(_, records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
-        }
-    }
-
-    fn update_group(
-        &self,
-        group: &mut Group<M>,
-        records_of_shard: &mut usize,
-        fields: &[Option<&str>],
-        make: impl FnOnce(u32) -> Arc<Record<M>>,
-    ) -> Arc<Record<M>> {
+            Entry::Occupied(group) => group,
+        };
         let rehash = |record: &Arc<Record<M>>| self.hash_record(record);
-        match group {
-            Group::One(_, present) if is_part::<M>(present, fields) => {
-                let record = make(present.version);
-                *present = Arc::clone(&record);
-                record
-            }
+        let present = match group.get_mut() {
+            Group::One(_, present) if present.part == new.part => present,
             Group::One(hash, present) => {
-                let hash = *hash;
-                let record = make(0);
                 let mut records = HashTable::with_capacity(2);
                 records.insert_unique(rehash(present), Arc::clone(present), rehash);
-                records.insert_unique(rehash(&record), Arc::clone(&record), rehash);
-                *group = Group::Many(hash, Box::new(records));
-                *records_of_shard += 1;
-                record
+                records.insert_unique(rehash(new), Arc::clone(new), rehash);
+                *group.get_mut() = Group::Many(*hash, Box::new(records));
+                *count.of(new) += 1;
+                return;
             }
-            Group::Many(_, records) => {
-                match records.entry(self.hash_fields(fields), |record| is_part::<M>(record, fields), rehash) {
-                    Entry::Occupied(mut entry) => {
-                        let record = make(entry.get().version);
-                        *entry.get_mut() = Arc::clone(&record);
-                        record
-                    }
-                    Entry::Vacant(entry) => {
-                        let record = make(0);
-                        entry.insert(Arc::clone(&record));
-                        *records_of_shard += 1;
-                        record
-                    }
+            Group::Many(_, records) => match records.entry(rehash(new), |record| record.part == new.part, rehash) {
+                Entry::Occupied(present) => present.into_mut(),
+                Entry::Vacant(entry) => {
+                    entry.insert(Arc::clone(new));
+                    *count.of(new) += 1;
+                    return;
                 }
-            }
+            },
+        };
+        if replaces(present) {
+            *count.of(present) -= 1;
+            *count.of(new) += 1;
+            *present = Arc::clone(new);
         }
     }
 
@@ -257,7 +301,7 @@ impl<M: Model> Load<'_, M> {
         for (shard, waiting) in self.cache.shards.iter().zip(&mut self.waiting) {
             let shard = &mut *shard.write();
             for (hash, record) in waiting.drain(..) {
-                self.cache.insert_newer(shard, hash, record);
+                self.cache.put_if(shard, hash, &record, |present| present.seq <= record.seq);
             }
         }
         self.count = 0;
@@ -317,11 +361,9 @@ mod tests {
         for round in 0..2 {
             for key in &keys {
                 for part in parts.iter().take(1 + key.len() % 3) {
-                    let made = cache.update(key, &[*part], |version| {
-                        assert_eq!(version, round);
-                        record(key, *part, 1, version + 1)
-                    });
-                    assert_eq!(made.version, round + 1);
+                    let version = cache.last(key, &[*part]).map_or(0, |last| last.version);
+                    assert_eq!(version, round);
+                    cache.apply(&[record(key, *part, 1, version + 1)]);
                 }
             }
         }
@@ -336,7 +378,9 @@ mod tests {
                 assert_eq!(found, wanted);
             }
         }
-        assert_eq!(cache.len(), expected);
+        assert_eq!(cache.count(), Count { records: expected, removals: 0 });
+        assert_eq!(cache.records("").count(), expected);
+        assert_eq!(cache.keys("k499").count(), 11);
         assert!(cache.get("k5000", &[None]).is_none());
     }
 
@@ -348,6 +392,28 @@ mod tests {
         }
         assert_eq!(cache.get("k", &[None]).map(|record| record.seq), Some(2));
         assert_eq!(cache.get("k", &[Some("p")]).map(|record| record.seq), Some(5));
-        assert_eq!(cache.len(), 2);
+        assert_eq!(cache.count().records, 2);
+    }
+
+    fn removal(key: &str, part: Option<&str>, seq: u64) -> Arc<Record<Parted>> {
+        let (key, part) = (Key::from(key), part.map(Box::from));
+        Arc::new(Record { key, part, data: "".into(), seq, at: seq as i64, version: 2 })
+    }
+
+    #[test]
+    fn removals_are_counted_hidden_and_forgotten_alone() {
+        let cache = Cache::<Parted>::new();
+        cache.apply(&[record("a", None, 1, 1), record("a", Some("p"), 2, 1), record("b", None, 3, 1)]);
+        cache.apply(&[removal("a", None, 4), removal("b", None, 5), removal("c", None, 6)]);
+        assert_eq!(cache.count(), Count { records: 1, removals: 3 });
+        assert!(cache.get("a", &[None]).is_none() && cache.get_key("b").is_empty());
+        assert_eq!(cache.last("a", &[None]).map(|last| last.version), Some(2));
+        assert_eq!(cache.keys("").collect::<Vec<_>>(), ["a"]);
+        assert_eq!(cache.forget(|removal| removal.at <= 5), 2);
+        assert_eq!(cache.count(), Count { records: 1, removals: 1 });
+        assert!(cache.last("a", &[None]).is_none() && cache.last("c", &[None]).is_some());
+        assert_eq!(cache.get_key("a").len(), 1);
+        cache.apply(&[record("c", None, 7, 3), record("b", None, 8, 1)]);
+        assert_eq!(cache.count(), Count { records: 3, removals: 0 });
     }
 }

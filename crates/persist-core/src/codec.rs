@@ -1,7 +1,7 @@
 //! A record as the body of a line in the log, and back.
 //!
-//! The body has the fields of the specification's records: `key`, the fields of the part, `data`, `username`,
-//! `timestamp`. The last two repeat what is in the data, for those who read the log with other tools.
+//! The body has the fields of the specification's records: `key`, the fields of the part, `data`. A model with special
+//! fields adds `username` and `timestamp`: they repeat what is in the data, for those who read the log with other tools.
 
 use crate::data::{members, quote, unescape};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 use crate::wal::{Body, Line};
 
-/// What a store hands to the engine to be written: an id, the normalized data, and what was resolved from it.
+/// What a store hands to the engine to be written: an id and the normalized data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry<'a, M: Model> {
@@ -21,53 +21,70 @@ pub struct Entry<'a, M: Model> {
     pub part: M::Part,
     /// The normalized data, as [`data::normalize`](crate::data::normalize) made it.
     pub data: String,
-    /// The user name that was resolved.
-    pub username: Option<&'a str>,
-    /// The timestamp that was resolved.
-    pub timestamp: Timestamp,
+    /// The user name and the timestamp of the data, where the line repeats them.
+    repeated: Option<(Option<&'a str>, Timestamp)>,
 }
 
 impl<'a, M: Model> Entry<'a, M> {
     /// Puts together what is to be written.
-    pub fn new(key: &'a str, part: M::Part, data: String, username: Option<&'a str>, timestamp: Timestamp) -> Self {
-        Self { key, part, data, username, timestamp }
+    pub fn new(key: &'a str, part: M::Part, data: String) -> Self {
+        Self { key, part, data, repeated: None }
+    }
+
+    /// Has the line of the log repeat the user name and the timestamp that were resolved from the data.
+    #[must_use]
+    pub fn repeating(mut self, username: Option<&'a str>, timestamp: Timestamp) -> Self {
+        self.repeated = Some((username, timestamp));
+        self
     }
 
     /// The body of the entry's line.
     pub(crate) fn body(&self) -> Body {
         let mut text = String::with_capacity(self.key.len() + self.data.len() + 192);
-        text.push_str("{\"key\":");
-        quote(self.key, &mut text);
-        for (field, name) in M::PART_FIELDS.iter().enumerate() {
-            text.push_str(",\"");
-            text.push_str(name);
-            text.push_str("\":");
-            quote_or_null(M::part_text(&self.part, field), &mut text);
-        }
+        push_id::<M>(self.key, &self.part, &mut text);
         text.push_str(",\"data\":");
         text.push_str(&self.data);
+        let Some((username, timestamp)) = self.repeated else { return Body::new(text.into_bytes()) };
         text.push_str(",\"username\":");
-        quote_or_null(self.username, &mut text);
+        quote_or_null(username, &mut text);
         text.push_str(",\"timestamp\":\"");
         let mut text = text.into_bytes();
-        self.timestamp.write(&mut text);
+        timestamp.write(&mut text);
         text.push(b'"');
         Body::new(text)
     }
 }
 
-/// The record that a line holds.
+/// The body of a line that removes a record: its id.
+pub(crate) fn removal<M: Model>(key: &str, part: &M::Part) -> Body {
+    let mut text = String::with_capacity(key.len() + 64);
+    push_id::<M>(key, part, &mut text);
+    Body::new(text.into_bytes())
+}
+
+fn push_id<M: Model>(key: &str, part: &M::Part, text: &mut String) {
+    text.push_str("{\"key\":");
+    quote(key, text);
+    for (field, name) in M::PART_FIELDS.iter().enumerate() {
+        text.push_str(",\"");
+        text.push_str(name);
+        text.push_str("\":");
+        quote_or_null(M::part_text(part, field), text);
+    }
+}
+
+/// The record that a line holds, or whose removal it is.
 pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
     let unreadable = || {
         let message = format!("the line of seq {} in the log is not one of this store's model", line.seq);
         Error::new(ErrorKind::Corrupt, message)
     };
-    let (mut key, mut data) = (None, None);
+    let (mut key, mut data) = (None, line.marks.is_removal.then_some(""));
     let mut texts = vec![None; M::PART_FIELDS.len()];
     for (name, value) in members(line.text()) {
         if name == "key" {
             key = unescape(value);
-        } else if name == "data" {
+        } else if name == "data" && data.is_none() {
             data = Some(value);
             break;
         } else if let Some(text) =

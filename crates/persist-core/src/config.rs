@@ -204,8 +204,8 @@ macro_rules! shared_options {
             /// that fills it, and the type by its name in Arrow, such as `int64`, `string` or `timestamp[us]`. A
             /// table that exists must have just these. Default: none.
             ///
-            /// [`ExtraType`]($crate::extra::ExtraType) lists the types,
-            /// [`ExtraType::convert`]($crate::extra::ExtraType::convert) says what each takes.
+            /// [`ExtraType`](persist_core::extra::ExtraType) lists the types,
+            /// [`ExtraType::convert`](persist_core::extra::ExtraType::convert) says what each takes.
             #[must_use]
             pub fn extra_schema<N, T>(mut self, columns: impl ::std::iter::IntoIterator<Item = (N, T)>) -> Self
             where
@@ -233,7 +233,7 @@ macro_rules! shared_options {
             }
 
             /// So long does a write wait while too much is unflushed, before it fails with
-            /// [`Busy`]($crate::ErrorKind::Busy). Default 5 seconds.
+            /// [`Busy`](persist_core::ErrorKind::Busy). Default 5 seconds.
             #[must_use]
             pub fn busy_timeout(mut self, timeout: ::std::time::Duration) -> Self {
                 self.options.busy_timeout = timeout;

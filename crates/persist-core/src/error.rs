@@ -48,12 +48,13 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    present_version: Option<u32>,
 }
 
 impl Error {
     /// Makes an error of a kind, with the whole message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, present_version: None }
     }
 
     /// Makes an [`ErrorKind::Input`] error. The message names the field.
@@ -76,11 +77,23 @@ impl Error {
         Self::new(ErrorKind::Database, format!("{doing}: {source}")).with_source(source)
     }
 
+    /// Makes an [`ErrorKind::Conflict`] error: the record of the key was to be `wanted`, and has this version.
+    pub fn conflict(key: &str, wanted: &str, present_version: Option<u32>) -> Self {
+        let present = present_version.map_or("absent".to_owned(), |version| format!("there with version {version}"));
+        let message = format!("the record of key {key:?} is {present}, and was to be {wanted}");
+        Self { present_version, ..Self::new(ErrorKind::Conflict, message) }
+    }
+
     /// Adds the error underneath.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
+    }
+
+    /// Of an [`ErrorKind::Conflict`]: the version of the record that is there; `None` where there is none.
+    pub fn present_version(&self) -> Option<u32> {
+        self.present_version
     }
 
     /// What a caller can do about it.

@@ -278,16 +278,14 @@ fn write_aside(fs: &dyn Fs, aside: &Path, bytes: &[u8]) -> Result<Box<dyn File>>
 
 /// Syncs the folder that holds `path`.
 pub fn sync_dir_of(fs: &dyn Fs, path: &Path) -> Result<()> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let dir = or_working(path.parent().unwrap_or(Path::new("")));
     fs.sync_dir(dir).map_err(|e| Error::io("cannot sync the folder", dir, e))
 }
 
-/// Makes a folder's own name durable, and those of the folders above it, which may be as new.
+/// Makes a folder's own name durable, and those of the folders above it, which may be as new; of a relative path up to
+/// the working directory.
 pub fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
-    for folder in dir.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+    for folder in dir.ancestors().skip(1).map(or_working) {
         match fs.sync_dir(folder) {
             // A folder that we may not open was not made by us.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
@@ -295,6 +293,11 @@ pub fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A folder's path as the system takes it: the parent of a bare name is the working directory.
+fn or_working(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
 /// Removes a folder with all that is in it; no error where there is none.

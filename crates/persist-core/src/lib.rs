@@ -62,8 +62,8 @@
 //!
 #![cfg_attr(feature = "duckdb", doc = "```")]
 #![cfg_attr(not(feature = "duckdb"), doc = "```ignore")]
-//! use persist_core::data::{Given, Kind, Resolved, Rules, Special, normalize, to_json};
-//! use persist_core::{Column, Engine, Entry, Location, Model, Options, Source, Timestamp, keys};
+//! use persist_core::data::{Rules, normalize, to_json};
+//! use persist_core::{Column, Engine, Entry, Location, Model, Options, Source};
 //!
 //! #[derive(Debug)]
 //! struct Seats;
@@ -75,7 +75,7 @@
 //!     const COLUMNS: &'static [Column] = &[
 //!         Column { name: "seat", source: Source::Key },
 //!         Column { name: "data", source: Source::Data },
-//!         Column { name: "at", source: Source::Timestamp },
+//!         Column { name: "at", source: Source::UpdatedAt },
 //!     ];
 //!     fn part_text(_: &(), _: usize) -> Option<&str> { None }
 //!     fn part_from(_: &[Option<&str>]) {}
@@ -87,12 +87,9 @@
 //! let location = Location { dir, database, purpose: "seats".to_owned() };
 //! let seats: Engine<Seats> = Engine::open(&location, Options::default())?;
 //!
-//! let at = Timestamp::parse("2025-01-15T10:30").ok_or("no time")?;
-//! let given = Given::Default(Resolved::Timestamp(at));
-//! let special = Special { name: keys::TIMESTAMP, kind: Kind::Timestamp, given };
 //! let data = to_json(&serde_json::json!({"taken_by": "Ada"}))?;
-//! let data = normalize(&data, &[special], &Rules::default())?;
-//! seats.put(Entry::new("12A", (), data.text, None, at), None)?; // on disk when it returns
+//! let data = normalize(&data, &[], &Rules::default())?;
+//! seats.put(Entry::new("12A", (), data.text), None)?; // on disk when it returns
 //!
 //! assert!(seats.get("12A", &[]).is_some());
 //! let taken = seats.query("SELECT count(*) AS n FROM seats WHERE data->>'taken_by' = 'Ada'")?;
@@ -125,8 +122,12 @@ pub mod lock;
 pub mod model;
 pub mod record;
 pub mod timestamp;
+#[cfg(feature = "duckdb")]
+mod verbs;
 pub mod wal;
 
+#[cfg(feature = "duckdb")]
+pub use arrow::array::RecordBatch;
 #[cfg(feature = "duckdb")]
 pub use change::{Change, Removed};
 #[cfg(feature = "duckdb")]
@@ -136,7 +137,7 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Backup, Engine, Event, Location, Since, Stats, Subscription, Verification};
+pub use engine::{Backup, Engine, Event, Location, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

@@ -10,15 +10,12 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "shared/place.rs"]
-mod place;
-
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 
 use persist_dated::{DatedConfig, DatedStore, timestamp};
-use persist_test_utils::Rng;
+use persist_test_utils::{Rng, example_folder};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -35,7 +32,7 @@ struct Task {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dir = place::folder(std::env::args().nth(1), "basic")?;
+    let dir = example_folder(std::env::args().nth(1), "basic")?;
     let _ = fs::remove_dir_all(dir.join("2025-01-15"));
     let config = DatedConfig::new(&dir).batch_size(100).parquet(dir.join("lake"));
 

@@ -10,14 +10,12 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "shared/place.rs"]
-mod place;
-
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
 use persist_dated::{DatedConfig, DatedStore};
+use persist_test_utils::example_folder;
 use serde_json::json;
 
 const KEYS: [&str; 3] = ["extract", "transform", "load"];
@@ -26,7 +24,7 @@ const PROCESSES: [&str; 3] = ["worker1", "worker2", "worker3"];
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let stage = args.next();
-    let dir = place::folder(args.next(), "crash")?;
+    let dir = example_folder(args.next(), "crash")?;
     match stage.as_deref() {
         Some("1") => write_and_crash(&dir),
         Some("2") => recover(&dir),

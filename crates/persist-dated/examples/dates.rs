@@ -9,9 +9,6 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "shared/place.rs"]
-mod place;
-
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -19,6 +16,7 @@ use std::process::{Child, Command};
 
 use duckdb::Connection;
 use persist_dated::{DatedConfig, DatedStore};
+use persist_test_utils::example_folder;
 use serde_json::json;
 
 const DATES: [&str; 3] = ["2025-01-13", "2025-01-14", "2025-01-15"];
@@ -28,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.as_slice() {
         [word, date, dir] if word == "one-date" => store_one_date(date, Path::new(dir)),
-        _ => all_dates(&place::folder(args.into_iter().next(), "dates")?),
+        _ => all_dates(&example_folder(args.into_iter().next(), "dates")?),
     }
 }
 

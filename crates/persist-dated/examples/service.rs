@@ -13,9 +13,6 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "shared/place.rs"]
-mod place;
-
 use std::error::Error;
 use std::sync::Arc;
 
@@ -26,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use persist_dated::{DatedConfig, DatedStore, ErrorKind};
+use persist_test_utils::example_folder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -54,7 +52,7 @@ struct Which {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let address = args.next().unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let dir = place::folder(args.next(), "service")?;
+    let dir = example_folder(args.next(), "service")?;
     let store = Arc::new(DatedStore::open(OffsetDateTime::now_utc(), DatedConfig::new(dir))?);
 
     let runtime = Runtime::new()?;

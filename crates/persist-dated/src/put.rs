@@ -121,9 +121,8 @@ impl<'a> Put<'a> {
         };
         let process_name = as_text(process_name);
         process_name.map_or(Ok(()), partition::check)?;
-        let entry =
-            Entry::<Dated>::new(self.key, process_name.map(Box::from), normalized.text, as_text(username), *timestamp);
-        self.store.write(entry, self.durability)
+        let entry = Entry::<Dated>::new(self.key, process_name.map(Box::from), normalized.text);
+        self.store.write(entry.repeating(as_text(username), *timestamp), self.durability)
     }
 }
 

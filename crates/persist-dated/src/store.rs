@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use persist_core::data::Rules;
 use persist_core::fs::Fs;
-use persist_core::wal::RecoveryReport;
-use persist_core::{Durability, Engine, Entry, Error, Result, Rows, Stats, Timestamp, Verification};
+use persist_core::{Durability, Engine, Entry, Error, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -22,7 +20,9 @@ use crate::put::Put;
 /// A record of a dated store.
 pub type Record = persist_core::Record<Dated>;
 
-/// The durable records of one date. It is [`Send`] and [`Sync`]: share it among threads by reference or in an [`Arc`].
+/// The durable records of one date; in SQL they are the table `storage`.
+///
+/// It is [`Send`] and [`Sync`]: share it among threads by reference or in an [`Arc`].
 ///
 /// Dropping it closes it, and only logs what goes wrong; [`DatedStore::close`] returns that.
 #[derive(Debug)]
@@ -82,77 +82,6 @@ impl DatedStore {
     /// The record of a key and a process name; `None` is the record without one.
     pub fn get_key_process(&self, key: &str, process_name: Option<&str>) -> Option<Arc<Record>> {
         self.engine.get(key, &[process_name])
-    }
-
-    /// Runs one SELECT over the table `storage`, which shows everything that was written before this call.
-    ///
-    /// It reads files and functions as any DuckDB query may: SQL from strangers belongs in another process.
-    ///
-    /// # Errors
-    /// [`Input`](persist_core::ErrorKind::Input) for anything but one SELECT;
-    /// [`Database`](persist_core::ErrorKind::Database) for what DuckDB refuses.
-    pub fn query(&self, sql: &str) -> Result<Rows> {
-        self.engine.query(sql)
-    }
-
-    /// As [`DatedStore::query`], as Arrow record batches. Arrow's types are those of its major version 58.
-    ///
-    /// # Errors
-    /// As [`DatedStore::query`].
-    pub fn query_arrow(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        self.engine.query_arrow(sql)
-    }
-
-    /// Makes all writes so far durable, whatever their durability.
-    ///
-    /// # Errors
-    /// [`Poisoned`](persist_core::ErrorKind::Poisoned).
-    pub fn sync(&self) -> Result<()> {
-        self.engine.sync()
-    }
-
-    /// Flushes all writes so far into DuckDB, and closes the present segment of the log.
-    ///
-    /// # Errors
-    /// [`Database`](persist_core::ErrorKind::Database): nothing is lost, and the flush is tried again.
-    pub fn flush(&self) -> Result<()> {
-        self.engine.flush()
-    }
-
-    /// Flushes, and merges all that was flushed into the table itself; the segments before it are removed.
-    ///
-    /// # Errors
-    /// As [`DatedStore::flush`].
-    pub fn compact(&self) -> Result<()> {
-        self.engine.compact()
-    }
-
-    /// Flushes, then compares memory with DuckDB, record by record.
-    ///
-    /// # Errors
-    /// As [`DatedStore::flush`].
-    pub fn verify(&self) -> Result<Verification> {
-        self.engine.verify()
-    }
-
-    /// The store's figures.
-    pub fn stats(&self) -> Stats {
-        self.engine.stats()
-    }
-
-    /// What recovery found when the store was opened.
-    pub fn recovery(&self) -> &RecoveryReport {
-        self.engine.recovery()
-    }
-
-    /// The number of records.
-    pub fn len(&self) -> usize {
-        self.engine.len()
-    }
-
-    /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
-        self.engine.is_empty()
     }
 
     /// The store's date.
@@ -227,3 +156,5 @@ impl DatedStore {
         self.engine.put(entry, durability)
     }
 }
+
+persist_core::store_verbs!(DatedStore);

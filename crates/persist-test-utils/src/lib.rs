@@ -4,19 +4,23 @@
 //! - [`flaky`]: [`FlakyDisk`], the real disk but for what a test forbids.
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
+//! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
-//! But for `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a test exactly.
+//! But for `example`, `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
+//! test exactly.
 
 // A test that trips over its own tools should stop at that line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod example;
 pub mod flaky;
 pub mod folder;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
 
+pub use example::{example_folder, example_program};
 pub use flaky::FlakyDisk;
 pub use folder::copy_as_crash_leaves_it;
 pub use oracle::Oracle;

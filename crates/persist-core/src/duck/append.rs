@@ -14,7 +14,7 @@ use super::database::Database;
 use super::extra::extra_column;
 use super::failure::failed;
 use super::fields::Fields;
-use super::schema::{OP, PUT, SEQ, Table};
+use super::schema::{OP, PUT, REMOVE, SEQ, Table};
 use crate::error::Result;
 use crate::model::{Model, Source};
 use crate::record::Record;
@@ -40,8 +40,8 @@ impl Appender {
         Self { connection, table: database.table.clone(), path: database.path.clone(), store_id, add_watermark }
     }
 
-    /// Appends records, which come in the order of their `seq`, and says that all up to `watermark` are there: both or
-    /// neither. Of several records of one id only the last is written. `records` may be empty. Answers how many rows were written.
+    /// Appends records and removals, which come in the order of their `seq`, and says that all up to `watermark` are
+    /// there: both or neither. Of several of one id only the last is written. `records` may be empty. Answers how many rows were written.
     ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing was written, or, where the error
@@ -106,8 +106,10 @@ struct Row<'a, M: Model> {
 }
 
 fn to_arrow<M: Model>(table: &Table, records: &[&Record<M>]) -> duckdb::Result<RecordBatch> {
-    let rows: Vec<_> =
-        records.iter().map(|record| Row { record, fields: Fields::of(record.json(), &table.extra) }).collect();
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| Row { record, fields: Fields::of(data(record).unwrap_or("{}"), &table.extra) })
+        .collect();
     let width = table.columns.len() + table.extra.columns().len() + 2;
     let (mut fields, mut arrays) = (Vec::with_capacity(width), Vec::with_capacity(width));
     for column in table.columns {
@@ -121,7 +123,8 @@ fn to_arrow<M: Model>(table: &Table, records: &[&Record<M>]) -> duckdb::Result<R
         arrays.push(array);
     }
     let seqs: ArrayRef = Arc::new(UInt64Array::from_iter_values(records.iter().map(|record| record.seq)));
-    let ops: ArrayRef = Arc::new(UInt8Array::from_value(PUT, records.len()));
+    let op = |record: &&Record<M>| if record.is_removal() { REMOVE } else { PUT };
+    let ops: ArrayRef = Arc::new(UInt8Array::from_iter_values(records.iter().map(op)));
     for (name, array) in [(SEQ, seqs), (OP, ops)] {
         fields.push(Field::new(name, array.data_type().clone(), false));
         arrays.push(array);
@@ -130,12 +133,16 @@ fn to_arrow<M: Model>(table: &Table, records: &[&Record<M>]) -> duckdb::Result<R
         .map_err(|error| duckdb::Error::ToSqlConversionFailure(error.into()))
 }
 
+fn data<M: Model>(record: &Record<M>) -> Option<&str> {
+    (!record.is_removal()).then(|| record.json())
+}
+
 fn column_of<M: Model>(source: Source, rows: &[Row<'_, M>]) -> ArrayRef {
     let rows = rows.iter();
     match source {
         Source::Key => Arc::new(StringArray::from_iter_values(rows.map(|row| row.record.key()))),
         Source::Part(n) => Arc::new(rows.map(|row| M::part_text(row.record.part(), n)).collect::<StringArray>()),
-        Source::Data => Arc::new(StringArray::from_iter_values(rows.map(|row| row.record.json()))),
+        Source::Data => Arc::new(rows.map(|row| data(row.record)).collect::<StringArray>()),
         Source::Timestamp => Arc::new(rows.map(|row| row.fields.timestamp).collect::<TimestampMicrosecondArray>()),
         Source::Status => Arc::new(rows.map(|row| row.fields.status.as_deref()).collect::<StringArray>()),
         Source::StatusInt => Arc::new(rows.map(|row| row.fields.status_int).collect::<Int32Array>()),

@@ -4,6 +4,7 @@ use duckdb::Connection;
 
 use super::database::Database;
 use super::failure::{failed, is_refused_checkpoint};
+use super::schema::{REMOVED_AT, quote};
 use crate::error::Result;
 
 /// What a merge did.
@@ -32,13 +33,17 @@ impl Database {
     }
 
     fn merge_on(&self, connection: &Connection) -> duckdb::Result<Merged> {
-        let (base, delta, meta) = (self.base(), self.delta(), self.meta());
+        let (base, delta, removed, meta) = (self.base(), self.delta(), self.removed(), self.meta());
         let superseded = self.table.superseded(&base, &delta);
+        let back_again = self.table.superseded(&removed, &delta);
+        let newly_removed = self.table.removed(&delta);
         let newest = self.table.newest(&delta);
         let columns = self.table.column_list();
         connection.execute_batch("BEGIN TRANSACTION")?;
         let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
         let moved = connection.execute(&format!("INSERT INTO {base} ({columns}) {newest}"), [])?;
+        connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
+        connection.execute(&format!("INSERT INTO {removed} {newly_removed}"), [])?;
         connection.execute(&format!("DELETE FROM {delta}"), [])?;
         connection.execute(
             &format!("DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})"),
@@ -64,6 +69,17 @@ impl Database {
             Err(error) if is_refused_checkpoint(&error) => Ok(false),
             Err(error) => Err(failed("cannot checkpoint", &self.path, error)),
         }
+    }
+
+    /// Forgets the ids that were removed before a moment, in microseconds since 1970 UTC, as far as a merge has moved
+    /// them out of the delta. No merge may run meanwhile.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database): nothing was forgotten.
+    pub(crate) fn forget_removed(&self, before_micros: i64) -> Result<()> {
+        let sql = format!("DELETE FROM {} WHERE {} < make_timestamp(?)", self.removed(), quote(REMOVED_AT));
+        let forgotten = self.connect()?.execute(&sql, [before_micros]);
+        forgotten.map(drop).map_err(|error| failed("cannot forget removed ids of", &self.path, error))
     }
 
     /// How many ids the base holds more than once: none, unless another hand wrote to it.

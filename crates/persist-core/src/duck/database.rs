@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::append::Appender;
 use super::failure::failed;
-use super::schema::{self, META, Table, quote};
+use super::schema::{self, META, REMOVED, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, Fs};
 
@@ -171,6 +171,11 @@ impl Database {
     /// The delta, likewise.
     pub(super) fn delta(&self) -> String {
         self.qualified(&self.table.delta_name())
+    }
+
+    /// `persist_removed`, likewise.
+    pub(super) fn removed(&self) -> String {
+        self.qualified(REMOVED)
     }
 
     /// `persist_meta`, likewise.

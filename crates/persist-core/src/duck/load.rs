@@ -6,7 +6,7 @@ use duckdb::Connection;
 
 use super::database::Database;
 use super::failure::failed;
-use super::schema::{OP, PUT, REMOVE, SEQ, quote};
+use super::schema::{OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Source;
 
@@ -16,6 +16,7 @@ pub(crate) struct Loaded<'a> {
     pub(crate) key: &'a str,
     /// The fields of the part, in the model's order.
     pub(crate) part: &'a [Option<&'a str>],
+    /// Empty where the id was removed.
     pub(crate) data: &'a str,
     /// When it was written, in microseconds since 1970 UTC; 0 where the column is NULL.
     pub(crate) at: i64,
@@ -23,13 +24,11 @@ pub(crate) struct Loaded<'a> {
     pub(crate) version: u32,
     /// 0 in the base.
     pub(crate) seq: u64,
-    /// The id is not there any more; only the id and `seq` mean something.
-    pub(crate) removed: bool,
 }
 
 impl Database {
-    /// Hands out every row of the base, then every row of the delta in the order of `seq`: a later row of an id
-    /// replaces an earlier one. What is seen is one moment's state; no more than some batches are held at a time.
+    /// Hands out every row of the base, every removed id, then every row of the delta in the order of `seq`: a later
+    /// row of an id replaces an earlier one. What is seen is one moment's state; no more than some batches are held at a time.
     ///
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) for a damaged file, or a NULL where there can't be one; what `each` answers.
@@ -40,6 +39,7 @@ impl Database {
         let (columns, seq, op) = (self.loaded_columns(), quote(SEQ), quote(OP));
         let delta = format!("SELECT {columns}, {seq}, {op} FROM {} ORDER BY {seq}", self.delta());
         self.stream(&connection, &self.select_base(), each)?;
+        self.stream(&connection, &self.select_removed(), each)?;
         self.stream(&connection, &delta, each)
     }
 
@@ -50,6 +50,18 @@ impl Database {
 
     fn select_base(&self) -> String {
         format!("SELECT {}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.loaded_columns(), self.base())
+    }
+
+    fn select_removed(&self) -> String {
+        let parts = (0..self.table.parts).map(|n| format!("{}::VARCHAR, ", self.table.column(Source::Part(n))));
+        format!(
+            "SELECT {}, {}NULL::VARCHAR, {}, version, {}, {REMOVE}::UTINYINT FROM {}",
+            self.table.column(Source::Key),
+            parts.collect::<String>(),
+            quote(REMOVED_AT),
+            quote(SEQ),
+            self.removed()
+        )
     }
 
     fn loaded_columns(&self) -> String {
@@ -112,18 +124,17 @@ impl Rows {
         for row in 0..self.batch.num_rows() {
             part.clear();
             part.extend(part_columns.iter().map(|column| column.is_valid(row).then(|| column.value(row))));
-            let removed = ops.value(row) == REMOVE;
-            if keys.is_null(row) || (data.is_null(row) && !removed) {
+            let is_removal = ops.value(row) == REMOVE;
+            if keys.is_null(row) || (data.is_null(row) && !is_removal) {
                 return Err(strange());
             }
             each(Loaded {
                 key: keys.value(row),
                 part: &part,
-                data: if data.is_null(row) { "" } else { data.value(row) },
+                data: if is_removal { "" } else { data.value(row) },
                 at: if ats.is_null(row) { 0 } else { ats.value(row) },
                 version: if versions.is_null(row) { 1 } else { u32::try_from(versions.value(row)).unwrap_or(1) },
                 seq: seqs.value(row),
-                removed,
             })?;
         }
         Ok(())

@@ -3,9 +3,10 @@
 //! Only this module names the `duckdb` crate and speaks SQL. It knows rows, not logs: what is flushed when, and which
 //! part of the log a checkpoint makes superfluous, is the flush engine's.
 //!
-//! A database file holds three tables. The **base** has the model's columns and one row per id. The **delta**
+//! A database file holds four tables. The **base** has the model's columns and one row per id. The **delta**
 //! (`{name}_delta`) has those columns and `persist_seq`, `persist_op`, and takes every flush, so that a flush costs the
-//! same at every size of the base; a [merge](Database::merge) moves it into the base. `persist_meta` says how far the
+//! same at every size of the base; a [merge](Database::merge) moves it into the base. `persist_removed` has the ids
+//! that were removed, so that their versions go on counting. `persist_meta` says how far the
 //! log has been flushed: one row is *inserted* with each flush, the highest watermark counts.
 //!
 //! What holds throughout:

@@ -15,6 +15,10 @@ use crate::model::{Column, Model, Source};
 
 /// Says which store a file belongs to and how far it has been flushed.
 pub(super) const META: &str = "persist_meta";
+/// The ids that were removed, with the version that each has by now.
+pub(super) const REMOVED: &str = "persist_removed";
+/// When an id was removed.
+pub(super) const REMOVED_AT: &str = "removed_at";
 /// The delta's column of the record's place in the log.
 pub(super) const SEQ: &str = "persist_seq";
 /// The delta's column of what happened to the id: [`PUT`] or [`REMOVE`].
@@ -85,7 +89,7 @@ impl Table {
         self.id_columns().map(equals).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// A query for the `rowid` of each base row that the delta replaces or removes.
+    /// A query for the `rowid` of each row of the base, or of [`REMOVED`], whose id is in the delta.
     pub(super) fn superseded(&self, base: &str, delta: &str) -> String {
         format!("SELECT b.rowid FROM {base} b SEMI JOIN {delta} d ON {}", self.same_id())
     }
@@ -111,6 +115,24 @@ impl Table {
             op = quote(OP),
             seq = quote(SEQ),
         )
+    }
+
+    /// A query for the ids that the delta removes, in the columns of [`REMOVED`].
+    pub(super) fn removed(&self, delta: &str) -> String {
+        format!(
+            "SELECT {ids}, {}, {seq}, {} FROM {delta} \
+             WHERE {op} = {REMOVE} AND {seq} IN (SELECT max({seq}) FROM {delta} GROUP BY {ids})",
+            self.column(Source::Version),
+            self.column(Source::UpdatedAt),
+            ids = self.id_list(),
+            op = quote(OP),
+            seq = quote(SEQ),
+        )
+    }
+
+    fn removed_definitions(&self) -> Vec<(&str, &str)> {
+        let ids = self.id_columns().map(|column| (column.name, sql_type(column.source)));
+        ids.chain([("version", "INTEGER"), (SEQ, "UBIGINT"), (REMOVED_AT, "TIMESTAMP")]).collect()
     }
 
     fn definitions(&self) -> Vec<(&str, &str)> {
@@ -157,6 +179,7 @@ fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
     let connection = database::connect(path, AccessMode::ReadWrite)?;
     let mut sql = create_table(table.name, &table.definitions(), "");
     sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");
+    sql += &create_table(REMOVED, &table.removed_definitions(), " NOT NULL");
     sql += &create_table(META, &META_COLUMNS, "");
     connection.execute_batch(&sql)?;
     connection.execute(&format!("INSERT INTO {} VALUES (?, 0, NULL)", quote(META)), params![store_id])?;
@@ -191,6 +214,7 @@ pub(super) fn check(connection: &Connection, path: &Path, table: &Table) -> Resu
     let mut differences = Vec::new();
     compare(table.name, &table.definitions(), &found, &mut differences);
     compare(&table.delta_name(), &table.delta_definitions(), &found, &mut differences);
+    compare(REMOVED, &table.removed_definitions(), &found, &mut differences);
     compare(META, &META_COLUMNS, &found, &mut differences);
     refuse(path, &differences)
 }

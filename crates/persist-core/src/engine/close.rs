@@ -29,7 +29,8 @@ impl<M: Model> Engine<M> {
         let flushed = self.flush_to(last);
         self.shared.send(Command::Stop);
         self.shared.charge(keeper::Chore::Stop);
-        let ended = [threads.worker.join(), threads.keeper.join()];
+        self.shared.syncer.stop();
+        let ended = [threads.worker.join(), threads.keeper.join(), threads.syncer.join()];
         // Who shares it now can only be a subscriber.
         if Arc::strong_count(&self.shared) > 1 {
             self.shared.pending.hold();

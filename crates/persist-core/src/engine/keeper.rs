@@ -39,6 +39,8 @@ pub(super) enum Chore {
     Tidy,
     /// Merge and checkpoint now, and say how it went.
     Compact(flume::Sender<Result<()>>),
+    /// Forget the ids that were removed before this moment, in microseconds since 1970-01-01 UTC, and say how it went.
+    Forget(i64, flume::Sender<Result<()>>),
     /// End.
     Stop,
 }
@@ -75,14 +77,16 @@ impl<M: Model> Keeper<M> {
             match chore {
                 Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Compact(done)) => {
-                    let compacted = self.shared.compact();
-                    if let Err(error) = &compacted {
-                        self.shared.report_invalid(error);
-                    }
-                    // Nobody may be waiting any more.
-                    let _ = done.send(compacted);
+                    self.answer(&done, self.shared.compact());
                     // Kept segments may be waiting for their time.
                     retry = Some(Duration::ZERO);
+                }
+                Ok(Chore::Forget(before, done)) => {
+                    let forget = || {
+                        self.shared.database.get()?.forget_removed(before)?;
+                        self.shared.checkpoint().map(drop)
+                    };
+                    self.answer(&done, self.shared.compact().and_then(|()| forget()));
                 }
                 Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
                     let done = self.tidy();
@@ -97,6 +101,14 @@ impl<M: Model> Keeper<M> {
                 }
             }
         }
+    }
+
+    fn answer(&self, to: &flume::Sender<Result<()>>, done: Result<()>) {
+        if let Err(error) = &done {
+            self.shared.report_invalid(error);
+        }
+        // Nobody may be waiting any more.
+        let _ = to.send(done);
     }
 
     /// Does what is due. Answers when to look again, if anything was left.

@@ -7,8 +7,10 @@
 //! ```
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
-//! take long, `subscribe.rs` tells others what changed, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
-//! `shared.rs` what all of them share. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
+//! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
+//! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
+//! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
+//! changed. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
 //! `takeover/` turns a folder of the Python original into ours.
 
 mod backup;
@@ -18,12 +20,16 @@ mod keeper;
 mod manifest;
 mod open;
 mod pending;
+mod plan;
 mod read;
+pub mod request;
 mod restore;
 mod shared;
 mod stats;
 mod subscribe;
+mod syncer;
 mod takeover;
+mod ticket;
 mod worker;
 mod write;
 
@@ -33,3 +39,4 @@ pub use read::Verification;
 pub use shared::Engine;
 pub use stats::Stats;
 pub use subscribe::{Event, Since, Subscription};
+pub use ticket::Ticket;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use super::database::{Handle, set_logs_aside};
 use super::keeper::{self, Keeper};
 use super::pending::Pending;
 use super::shared::{Engine, Figures, Shared, Threads};
+use super::syncer::{Syncer, SyncerThread};
 use super::takeover::{self, Places, Takeover};
 use super::worker::{self, Worker};
 use crate::cache::Cache;
@@ -97,32 +99,30 @@ impl<M: Model> Engine<M> {
         let cache = Cache::new();
         let mut load = cache.load();
         database.load(&mut |row| {
-            if row.removed {
-                let message = format!("{} was written by a later version", location.database.display());
-                return Err(Error::config(message));
-            }
             load.add(Arc::new(loaded::<M>(&row)));
             Ok(())
         })?;
         drop(load);
-        let pending = Pending::new(replay(recovered, &cache)?);
+        let pending = Pending::new(replay(recovered, &cache)?, batches(recovered));
         let mut start = recovered.start();
         start.last_at = start.last_at.max(state.at);
         let (worker, commands) = flume::unbounded();
         let (keeper, chores) = flume::unbounded();
-        let log = Log::new(
+        let log = Arc::new(Log::new(
             Arc::clone(&options.fs),
             Arc::clone(&options.clock),
             &location.dir,
             &identity.id,
             LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
             start,
-        );
+        ));
         let shared = Arc::new(Shared {
             dir: location.dir.clone(),
             purpose: location.purpose.clone(),
             identity: identity.clone(),
+            syncer: Syncer::new(Arc::clone(&log), Arc::clone(&options.clock)),
             log,
+            sync_asked: AtomicU64::new(0),
             cache,
             pending,
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
@@ -137,11 +137,11 @@ impl<M: Model> Engine<M> {
                 delta_rows: state.delta_rows,
                 ..Figures::default()
             }),
-            sync_due: Mutex::new(None),
         });
         let threads = Threads {
             worker: spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?,
             keeper: spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores))?,
+            syncer: spawn("persist-sync", SyncerThread(Arc::clone(&shared)))?,
         };
         if !recovered.is_empty() {
             shared.send(worker::Command::Recovered);
@@ -270,7 +270,16 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
 
 fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
     let (version, at, seq) = (row.version, row.at, row.seq);
+    // Without data it is a removal.
     Record { key: row.key.into(), part: M::part_from(row.part), data: row.data.into(), seq, at, version }
+}
+
+/// The first and last `seq` of each batch to replay.
+fn batches(recovered: &Recovered) -> VecDeque<(u64, u64)> {
+    let lines = recovered.lines(0..recovered.len());
+    let last_lines =
+        lines.filter_map(|line| Some((line.seq, line.marks.batch.filter(|batch| batch.number == batch.of)?)));
+    last_lines.map(|(last, batch)| (last + 1 - u64::from(batch.of).min(last), last)).collect()
 }
 
 /// Puts the recovered records into memory, on all cores, and answers them in order of `seq`.

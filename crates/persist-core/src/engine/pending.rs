@@ -29,6 +29,8 @@ struct Queue<M: Model> {
     records: VecDeque<Arc<Record<M>>>,
     /// How many of them, from the oldest on, are flushed.
     flushed: usize,
+    /// The first and last `seq` of each batch of several records, which are flushed together.
+    batches: VecDeque<(u64, u64)>,
     wake_sent: bool,
     /// Nothing is forgotten any more.
     is_held: bool,
@@ -43,6 +45,15 @@ pub(super) enum Window<M: Model> {
     BeginsAt(Option<u64>),
 }
 
+impl<M: Model> Queue<M> {
+    /// The last `seq` of what has to be flushed with the records before `seq`, if they end inside a batch.
+    fn end_of_batch(&self, seq: u64) -> Option<u64> {
+        let after = self.batches.partition_point(|(first, _)| *first < seq);
+        let (_, last) = self.batches.get(after.checked_sub(1)?)?;
+        (seq <= *last).then_some(*last)
+    }
+}
+
 /// What waits to be flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -53,10 +64,11 @@ pub(super) struct Waiting {
 }
 
 impl<M: Model> Pending<M> {
-    pub(super) fn new(records: VecDeque<Arc<Record<M>>>) -> Self {
+    /// A queue of what recovery replayed: records in the order of `seq`, and the first and last `seq` of each batch.
+    pub(super) fn new(records: VecDeque<Arc<Record<M>>>, batches: VecDeque<(u64, u64)>) -> Self {
         let bytes = records.iter().map(|record| size(record)).sum();
         Self {
-            queue: Mutex::new(Queue { records, flushed: 0, wake_sent: false, is_held: false }),
+            queue: Mutex::new(Queue { records, flushed: 0, batches, wake_sent: false, is_held: false }),
             fewer: Condvar::new(),
             unflushed_bytes: AtomicU64::new(bytes),
         }
@@ -80,32 +92,43 @@ impl<M: Model> Pending<M> {
         Ok(())
     }
 
-    /// Takes a record. Answers whether the worker is to be woken, once for each `batch` records or `bytes`.
-    pub(super) fn push(&self, record: Arc<Record<M>>, batch: usize, bytes: u64) -> bool {
-        let size = size(&record);
+    /// Takes the records of one step. Answers whether the worker is to be woken, once for each `batch` records or `bytes`.
+    pub(super) fn push(&self, records: &[Arc<Record<M>>], batch: usize, bytes: u64) -> bool {
+        let size = records.iter().map(|record| size(record)).sum();
         let mut queue = self.queue.lock();
-        queue.records.push_back(record);
+        queue.records.extend(records.iter().map(Arc::clone));
+        if let [first, .., last] = records {
+            queue.batches.push_back((first.seq, last.seq));
+        }
         let unflushed = self.unflushed_bytes.fetch_add(size, Ordering::Relaxed) + size;
         let due = queue.records.len() - queue.flushed >= batch || unflushed > bytes;
         due && !std::mem::replace(&mut queue.wake_sent, true)
     }
 
-    /// The oldest unflushed records, none above `seq`: at most so many, and of at most so many bytes if more than one.
+    /// The oldest unflushed records, none above `seq`: at most so many, and of at most so many bytes if more than one,
+    /// and then up to the end of the batch that they end in. `seq` is never inside a batch.
     pub(super) fn batch(&self, seq: u64, records: usize, bytes: u64) -> Vec<Arc<Record<M>>> {
         let mut queue = self.queue.lock();
         queue.wake_sent = false;
-        let mut left = bytes;
-        let unflushed = queue.records.iter().skip(queue.flushed).take(records).take_while(|record| record.seq <= seq);
-        let mut batch = Vec::new();
-        for record in unflushed {
-            match left.checked_sub(size(record)) {
-                Some(rest) => left = rest,
-                None if batch.is_empty() => left = 0,
-                None => break,
+        let (mut most, mut left) = (records, bytes);
+        let mut until = seq;
+        let mut taken = Vec::new();
+        for record in queue.records.iter().skip(queue.flushed) {
+            let size = size(record);
+            if most == 0 || (size > left && !taken.is_empty()) {
+                match queue.end_of_batch(record.seq) {
+                    Some(end) if until == seq || until == end => until = end,
+                    _ => break,
+                }
             }
-            batch.push(Arc::clone(record));
+            if record.seq > until {
+                break;
+            }
+            most = most.saturating_sub(1);
+            left = left.saturating_sub(size);
+            taken.push(Arc::clone(record));
         }
-        batch
+        taken
     }
 
     /// Notes that DuckDB has committed everything up to `seq`.
@@ -128,6 +151,8 @@ impl<M: Model> Pending<M> {
         let covered = queue.records.partition_point(|record| record.seq <= seq).min(queue.flushed);
         let gone: Vec<_> = queue.records.drain(..covered).collect();
         queue.flushed -= covered;
+        let ended = queue.batches.partition_point(|(_, last)| *last <= seq);
+        queue.batches.drain(..ended);
         drop(queue);
         // Freed here, outside the lock that every writer needs.
         drop(gone);
@@ -214,9 +239,9 @@ mod tests {
 
     #[test]
     fn records_stay_until_a_checkpoint_covers_them_and_come_again_after_a_rewind() {
-        let pending = Pending::new(VecDeque::new());
+        let pending = Pending::new(VecDeque::new(), VecDeque::new());
         for seq in 1..=6 {
-            pending.push(record(seq), 100, u64::MAX);
+            pending.push(&[record(seq)], 100, u64::MAX);
         }
         assert_eq!(seqs(&pending.batch(4, 3, u64::MAX)), [1, 2, 3]);
         pending.flushed(3);
@@ -231,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_window_has_all_records_it_answers_for_or_says_where_the_queue_begins() {
-        let pending = Pending::new([2, 3, 6, 7].map(record).into());
+        let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new());
         let window = |from, to, most| match pending.window(from, to, most) {
             Window::Records(records, until) => Ok((records.iter().map(|record| record.seq).collect::<Vec<_>>(), until)),
             Window::BeginsAt(oldest) => Err(oldest),
@@ -251,23 +276,40 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_in_bytes_but_never_empty() {
-        let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]));
+        let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]), VecDeque::new());
         assert_eq!(seqs(&pending.batch(9, 9, 1)), [1]);
         assert_eq!(seqs(&pending.batch(9, 9, 2 * size(&record(1)))), [1, 2]);
     }
 
     #[test]
+    fn a_batch_of_the_store_is_never_split() {
+        let records: Vec<_> = (1..=9).map(record).collect();
+        let pending = Pending::new(VecDeque::new(), VecDeque::new());
+        for step in [&records[..1], &records[1..4], &records[4..5], &records[5..7], &records[7..]] {
+            pending.push(step, 100, u64::MAX);
+        }
+        for (most, wanted) in [(1, 1), (2, 4), (3, 4), (4, 4), (5, 5), (6, 7), (7, 7), (8, 9), (9, 9)] {
+            assert_eq!(seqs(&pending.batch(9, most, u64::MAX)).last(), Some(&wanted), "at most {most}");
+            assert_eq!(seqs(&pending.batch(9, 100, most as u64 * size(&record(1)))).last(), Some(&wanted));
+        }
+        pending.flushed(4);
+        pending.checkpointed(4);
+        assert_eq!(seqs(&pending.batch(9, 2, u64::MAX)), [5, 6, 7]);
+        assert_eq!(pending.queue.lock().batches, [(6, 7), (8, 9)]);
+    }
+
+    #[test]
     fn the_worker_is_woken_once_for_each_batch() {
-        let pending = Pending::new(VecDeque::new());
-        let woken: Vec<bool> = (1..=5).map(|seq| pending.push(record(seq), 3, u64::MAX)).collect();
+        let pending = Pending::new(VecDeque::new(), VecDeque::new());
+        let woken: Vec<bool> = (1..=5).map(|seq| pending.push(&[record(seq)], 3, u64::MAX)).collect();
         assert_eq!(woken, [false, false, true, false, false]);
         pending.batch(9, 9, u64::MAX);
-        assert!(pending.push(record(6), 3, u64::MAX));
+        assert!(pending.push(&[record(6)], 3, u64::MAX));
     }
 
     #[test]
     fn too_much_waiting_is_busy_until_it_is_flushed() {
-        let pending = Pending::new(VecDeque::from([record(1)]));
+        let pending = Pending::new(VecDeque::from([record(1)]), VecDeque::new());
         let wait = |most| pending.wait_for_room(most, Duration::from_millis(1));
         wait(10_000).unwrap();
         assert_eq!(wait(10).unwrap_err().kind(), ErrorKind::Busy);

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::syncer::Syncer;
 use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
 use crate::config::Options;
@@ -35,7 +37,10 @@ pub(super) struct Shared<M: Model> {
     /// What the store is, as [`Location`](super::Location) says it.
     pub(super) purpose: String,
     pub(super) identity: Identity,
-    pub(super) log: Log,
+    pub(super) log: Arc<Log>,
+    pub(super) syncer: Syncer,
+    /// The highest `seq` whose writer asked for it to be durable.
+    pub(super) sync_asked: AtomicU64,
     pub(super) cache: Cache<M>,
     pub(super) pending: pending::Pending<M>,
     /// The extra columns that data is checked against.
@@ -44,14 +49,13 @@ pub(super) struct Shared<M: Model> {
     pub(super) worker: flume::Sender<worker::Command>,
     pub(super) keeper: flume::Sender<keeper::Chore>,
     pub(super) figures: Mutex<Figures>,
-    /// When the log is to be synced for writes that were acknowledged before, on the monotonic clock.
-    pub(super) sync_due: Mutex<Option<Duration>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Threads {
     pub(super) worker: JoinHandle<()>,
     pub(super) keeper: JoinHandle<()>,
+    pub(super) syncer: JoinHandle<()>,
 }
 
 /// What only the engine's threads change.

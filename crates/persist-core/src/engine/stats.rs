@@ -23,6 +23,8 @@ pub struct Stats {
     /// The number of the segment that takes lines now.
     pub wal_sequence: u64,
 
+    /// Ids that were removed and whose version is remembered, until they are forgotten.
+    pub removed_ids: usize,
     /// Bytes that wait to be flushed, roughly.
     pub unflushed_bytes: u64,
     /// How long the oldest unflushed write has been waiting.

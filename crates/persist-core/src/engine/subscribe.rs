@@ -271,7 +271,9 @@ impl<M: Model> Ahead<M> {
             Some(seq) => {
                 let record = match &mut self.items {
                     Items::Records(records) => records.pop_front(),
-                    Items::Lines(lines) => lines.take_line().map(|line| codec::record(&line)).transpose()?.map(Arc::new),
+                    Items::Lines(lines) => {
+                        lines.take_line().map(|line| codec::record(&line)).transpose()?.map(Arc::new)
+                    }
                 };
                 *next = seq + 1;
                 return Ok(record.map(|record| Event::Change(Change::of(record))));

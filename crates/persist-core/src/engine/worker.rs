@@ -1,4 +1,4 @@
-//! The flush worker: one thread that brings what was written into DuckDB, and minds the log's timers.
+//! The flush worker: one thread that brings what was written into DuckDB, and closes segments that are old.
 //!
 //! What it keeps true:
 //! - The log is synced before every flush, so that DuckDB is never ahead of it: a record in doubt is never flushed.
@@ -95,25 +95,15 @@ impl<M: Model> Worker<M> {
     }
 
     fn until_due(&self) -> Duration {
-        let sync_due = *self.shared.sync_due.lock();
         let retry = self.retry.map(|(at, _)| at);
         let next_flush = retry.unwrap_or(self.next_flush);
-        let due = [Some(next_flush), Some(self.next_rotation), sync_due].into_iter().flatten().min();
-        due.unwrap_or_default().saturating_sub(self.shared.options.clock.monotonic())
+        let due = next_flush.min(self.next_rotation);
+        due.saturating_sub(self.shared.options.clock.monotonic())
     }
 
     /// Does whatever is due by now.
     fn mind(&mut self) {
         let now = self.shared.options.clock.monotonic();
-        let mut sync_due = self.shared.sync_due.lock();
-        if sync_due.is_some_and(|due| due <= now) {
-            // Cleared first: a write that comes during the sync sets it anew.
-            *sync_due = None;
-            drop(sync_due);
-            self.log_failure("sync the log", self.shared.log.sync());
-        } else {
-            drop(sync_due);
-        }
         if self.next_rotation <= now {
             self.next_rotation = now.saturating_add(self.shared.options.max_wal_age);
             if self.shared.log.refusal().is_none() {

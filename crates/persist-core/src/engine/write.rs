@@ -1,67 +1,70 @@
 //! The path of a write: space in the log, then its `seq`, memory and the queue as one step, then its durability.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::keeper;
+use super::plan::{self, Plan};
+use super::request::{Effect, Put, Request, What, Write};
 use super::shared::{Engine, Shared};
+use super::ticket::Ticket;
 use super::worker::Command;
 use crate::codec::Entry;
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Key;
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::{Marks, Reach};
+use crate::timestamp::Timestamp;
+use crate::wal::Reach;
 
-/// The column `version` is a 32-bit integer.
-const MAX_VERSION: u32 = i32::MAX as u32;
+/// A request whose lines stand in the log's buffer, or which was refused.
+#[derive(Debug)]
+struct Submitted<M: Model> {
+    /// The answer may be given when the log has come so far.
+    seq: u64,
+    reach: Reach,
+    done: Result<Vec<Effect<M>>>,
+}
 
 impl<M: Model> Engine<M> {
     /// Writes a record, and returns when it is as durable as asked for; `None` is what the options say.
     ///
-    /// Other threads read the record from the moment it has its `seq`, before it is durable.
+    /// # Errors
+    /// As [`Engine::write`].
+    pub fn put(&self, entry: Entry<'_, M>, durability: Option<Durability>) -> Result<Arc<Record<M>>> {
+        self.write(Put::new(entry), durability)
+    }
+
+    /// Does what is asked for as one step, and returns when that is as durable as wanted; `None` is what the options
+    /// say.
+    ///
+    /// Other threads see it from the moment it has its `seq`, before it is durable. An answer that rests on another's
+    /// write ([`Conflict`](ErrorKind::Conflict), or that there was nothing to remove) is given when that one is
+    /// acknowledged.
     ///
     /// # Errors
-    /// [`Input`](ErrorKind::Input), [`Io`](ErrorKind::Io) or [`Busy`](ErrorKind::Busy): nothing was written.
-    /// [`Poisoned`](ErrorKind::Poisoned): this write is in doubt or was not made, and no more are taken.
-    pub fn put(&self, entry: Entry<'_, M>, durability: Option<Durability>) -> Result<Arc<Record<M>>> {
-        let shared = &*self.shared;
-        let durability = durability.unwrap_or(shared.options.durability);
-        let body = entry.body();
-        let most = shared.options.rules.max_bytes;
-        if body.line_bytes_at_most() > most.saturating_mul(2).saturating_add(4096) {
-            let message =
-                format!("key: the id of a record of {} bytes is longer than the record may be", entry.data.len());
-            return Err(Error::input(message));
-        }
-        shared.checked_extra.check(&entry.data)?;
-        let limit = shared.options.max_unflushed_bytes;
-        if shared.pending.is_over(limit) {
-            if let Some(refusal) = shared.log.refusal() {
-                return Err(refusal);
-            }
-            shared.send(Command::Wake);
-            shared.pending.wait_for_room(limit, shared.options.busy_timeout)?;
-        }
+    /// [`Conflict`](ErrorKind::Conflict), [`Input`](ErrorKind::Input), [`Io`](ErrorKind::Io) or
+    /// [`Busy`](ErrorKind::Busy): nothing was written. [`Poisoned`](ErrorKind::Poisoned): this write is in doubt or was
+    /// not made, and no more are taken. [`Closed`](ErrorKind::Closed).
+    pub fn write<R: Request<M>>(&self, request: R, durability: Option<Durability>) -> Result<R::Outcome> {
+        let submitted = self.shared.submit(request.writes(), durability)?;
+        self.shared.log.wait(submitted.seq, submitted.reach)?;
+        R::outcome(submitted.done?)
+    }
 
-        let key = Key::from(entry.key);
-        let data = entry.data.into_boxed_str();
-        let part = entry.part.clone();
-        let fields: Vec<Option<&str>> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(&entry.part, at)).collect();
-        let mut append = shared.log.begin(body.line_bytes_at_most())?;
-        let record = shared.cache.update(entry.key, &fields, |version| {
-            let version = version.saturating_add(1).min(MAX_VERSION);
-            let stamp = append.push(body, Marks::version(version));
-            Arc::new(Record { key, part, data, seq: stamp.seq, at: stamp.at, version })
-        });
-        let wake = shared.pending.push(Arc::clone(&record), shared.options.batch_size, limit / 4);
-        drop(append);
-        if wake {
-            shared.send(Command::Wake);
-        }
-        shared.acknowledge(record.seq, durability)?;
-        Ok(record)
+    /// Does what is asked for as one step, and answers at once with a ticket for its durability: one thread can have
+    /// thousands of writes under way. A thread of the store makes them durable, many at a time.
+    ///
+    /// It waits all the same where the log needs space on the disk (some milliseconds for each segment), and while too
+    /// much is unflushed.
+    ///
+    /// # Errors
+    /// As [`Engine::write`], but that [`Conflict`](ErrorKind::Conflict) comes with the ticket.
+    pub fn submit<R: Request<M>>(&self, request: R, durability: Option<Durability>) -> Result<Ticket<R::Outcome>> {
+        let Submitted { seq, reach, done } = self.shared.submit(request.writes(), durability)?;
+        self.shared.syncer.want(seq, reach);
+        Ok(Ticket::new(Arc::clone(&self.shared.log), seq, reach, done.and_then(R::outcome)))
     }
 
     /// Makes all writes so far durable, whatever their durability.
@@ -96,6 +99,20 @@ impl<M: Model> Engine<M> {
         self.shared.answer(&answer, || self.shared.keeper.is_disconnected())
     }
 
+    /// Forgets the versions of the ids that were removed before a moment, in memory and in DuckDB, and answers of how
+    /// many. Written again, such an id starts at version 1. It compacts first.
+    ///
+    /// # Errors
+    /// As [`Engine::flush`]: nothing was forgotten.
+    pub fn forget_removed(&self, before: Timestamp) -> Result<usize> {
+        self.flush()?;
+        let (flushed, before) = (self.shared.figures.lock().watermark, before.unix_micros());
+        let (done, answer) = flume::bounded(1);
+        self.shared.charge(keeper::Chore::Forget(before, done));
+        self.shared.answer(&answer, || self.shared.keeper.is_disconnected())?;
+        Ok(self.shared.cache.forget(|removal| removal.seq <= flushed && removal.at < before))
+    }
+
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
         let (done, answer) = flume::bounded(1);
         self.shared.send(Command::Flush(seq, done));
@@ -104,26 +121,78 @@ impl<M: Model> Engine<M> {
 }
 
 impl<M: Model> Shared<M> {
-    fn acknowledge(&self, seq: u64, durability: Durability) -> Result<()> {
-        match durability {
-            Durability::Sync => self.log.wait(seq, Reach::Durable),
-            Durability::Os => self.log.wait(seq, Reach::Written),
-            Durability::Interval(interval) => {
-                self.log.wait(seq, Reach::Written)?;
-                self.sync_within(interval);
-                Ok(())
+    fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
+        let durability = durability.unwrap_or(self.options.durability);
+        for write in &writes {
+            self.check(write)?;
+        }
+        self.wait_for_room()?;
+        let mut append = loop {
+            plan::find_keys(&mut writes, &self.cache);
+            let append = self.log.begin(writes.iter().map(Write::bytes_at_most).sum())?;
+            // Others may have written the key meanwhile; from here on nobody can.
+            if plan::has_found_keys(&writes, &self.cache) {
+                break append;
             }
+        };
+        let plan = match Plan::of(writes, &self.cache) {
+            Ok(plan) => plan,
+            Err((rests_on, conflict)) => {
+                drop(append);
+                return Ok(Submitted { seq: rests_on, reach: self.reach_of(rests_on), done: Err(conflict) });
+            }
+        };
+        let mut reach = self.reach_of(plan.rests_on);
+        let mut seq = plan.rests_on;
+        let effects = plan.push(&mut append);
+        let mut wake = false;
+        if let Some(last) = effects.last() {
+            seq = last.now.seq;
+            let records: Vec<_> = effects.iter().map(|effect| Arc::clone(&effect.now)).collect();
+            if durability == Durability::Sync {
+                reach = Reach::Durable;
+                self.sync_asked.store(seq, Ordering::Release);
+            }
+            self.cache.apply(&records);
+            wake = self.pending.push(&records, self.options.batch_size, self.options.max_unflushed_bytes / 4);
+        }
+        drop(append);
+        if wake {
+            self.send(Command::Wake);
+        }
+        if let Durability::Interval(interval) = durability {
+            self.syncer.want_within(interval);
+        }
+        Ok(Submitted { seq, reach, done: Ok(effects) })
+    }
+
+    /// Refuses what could not be flushed.
+    fn check(&self, write: &Write<M>) -> Result<()> {
+        let most = self.options.rules.max_bytes.saturating_mul(2).saturating_add(4096);
+        if write.bytes_at_most() > most {
+            return Err(Error::input("key: the id of a record is longer than a record may be"));
+        }
+        match &write.what {
+            What::Put(_, data, _) => self.checked_extra.check(data),
+            What::Remove(..) | What::RemoveKey(_) => Ok(()),
         }
     }
 
-    fn sync_within(&self, interval: Duration) {
-        let due = self.options.clock.monotonic().saturating_add(interval);
-        let mut sync_due = self.sync_due.lock();
-        if sync_due.is_none_or(|earlier| due < earlier) {
-            *sync_due = Some(due);
-            drop(sync_due);
-            self.send(Command::Wake);
+    fn wait_for_room(&self) -> Result<()> {
+        let limit = self.options.max_unflushed_bytes;
+        if !self.pending.is_over(limit) {
+            return Ok(());
         }
+        if let Some(refusal) = self.log.refusal() {
+            return Err(refusal);
+        }
+        self.send(Command::Wake);
+        self.pending.wait_for_room(limit, self.options.busy_timeout)
+    }
+
+    /// How far the log must come before a write is acknowledged that others made.
+    fn reach_of(&self, seq: u64) -> Reach {
+        if seq <= self.sync_asked.load(Ordering::Acquire) { Reach::Durable } else { Reach::Written }
     }
 
     /// Waits for what one of the engine's threads answers, or until it is gone: a thread that panicked leaves commands

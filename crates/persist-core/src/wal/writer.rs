@@ -322,6 +322,16 @@ impl Log {
         }
     }
 
+    /// Whether [`Log::wait`] would return at once, be it with an error.
+    pub fn has_come(&self, seq: u64, reach: Reach) -> bool {
+        if self.durable.load(Ordering::Acquire) >= seq {
+            return true;
+        }
+        let shared = self.shared.lock();
+        let reached = if reach == Reach::Written { shared.written } else { shared.durable };
+        reached >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
+    }
+
     /// Makes all lines so far durable.
     ///
     /// # Errors

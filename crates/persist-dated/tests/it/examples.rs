@@ -7,16 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use persist_dated::{DatedConfig, DatedStore};
+use persist_test_utils::example_program;
 use serde_json::{Value, json};
-
-/// The program of an example, built beside the tests.
-fn example(name: &str) -> Command {
-    // target/<profile>/deps/it-…
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(program.exists(), "{} is built by `cargo test` and `cargo build --examples`", program.display());
-    Command::new(program)
-}
 
 fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
@@ -37,7 +29,7 @@ fn logs(folder: &Path) -> Vec<PathBuf> {
 fn basic_stores_reads_restarts_and_verifies_and_can_be_run_again() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let text = printed(&example("basic").arg(dir.path()).output().unwrap());
+        let text = printed(&example_program("basic").arg(dir.path()).output().unwrap());
         assert!(text.contains("250 writes: "), "{text}");
         assert!(text.contains("flushed: 0 not flushed"), "{text}");
         assert!(text.contains("task_07 has "), "{text}");
@@ -54,7 +46,8 @@ fn basic_stores_reads_restarts_and_verifies_and_can_be_run_again() {
 fn crash_aborts_with_its_log_and_recovers_nine_records() {
     let dir = tempfile::tempdir().unwrap();
     // A core dump would land in the working folder.
-    let stage = |stage: &str| example("crash").arg(stage).arg(dir.path()).current_dir(dir.path()).output().unwrap();
+    let stage =
+        |stage: &str| example_program("crash").arg(stage).arg(dir.path()).current_dir(dir.path()).output().unwrap();
     for _ in 0..2 {
         let crashed = stage("1");
         assert_eq!(crashed.status.code(), None, "ended by a signal: {crashed:?}");
@@ -75,7 +68,7 @@ fn crash_aborts_with_its_log_and_recovers_nine_records() {
 #[test]
 fn dates_are_written_at_once_and_asked_together() {
     let dir = tempfile::tempdir().unwrap();
-    let text = printed(&example("dates").arg(dir.path()).output().unwrap());
+    let text = printed(&example_program("dates").arg(dir.path()).output().unwrap());
     for (date, celsius) in [("2025-01-13", "11.25"), ("2025-01-14", "11.75"), ("2025-01-15", "12.25")] {
         assert!(text.contains(&format!("has stored {date}\n")), "{text}");
         assert!(text.contains(&format!("{date}: 20 records, {celsius} degrees")), "{text}");
@@ -92,7 +85,7 @@ struct Service {
 
 impl Service {
     fn start(dir: &Path) -> Self {
-        let mut child = example("service").arg("127.0.0.1:0").arg(dir).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = example_program("service").arg("127.0.0.1:0").arg(dir).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let (address, dir) =

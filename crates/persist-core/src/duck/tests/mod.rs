@@ -92,7 +92,7 @@ fn loaded(database: &Database) -> BTreeMap<Id, (String, u32)> {
     let mut found = BTreeMap::new();
     let mut each = |row: super::Loaded<'_>| {
         let id = (row.key.to_owned(), row.part[0].map(str::to_owned));
-        if row.removed {
+        if row.data.is_empty() {
             found.remove(&id);
         } else {
             found.insert(id, (row.data.to_owned(), row.version));
