@@ -1,6 +1,5 @@
 //! Closing: everything flushed, merged and checkpointed, the log removed, the locks let go.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeper;
@@ -24,6 +23,8 @@ impl<M: Model> Engine<M> {
 
     fn shut(&mut self) -> Result<()> {
         let Some(threads) = self.threads.take() else { return Ok(()) };
+        // Subscribers are to have the rest.
+        self.shared.pending.hold();
         let last = self.shared.log.last_seq();
         let logged = self.shared.log.close();
         let flushed = self.flush_to(last);
@@ -31,10 +32,6 @@ impl<M: Model> Engine<M> {
         self.shared.charge(keeper::Chore::Stop);
         self.shared.syncer.stop();
         let ended = [threads.worker.join(), threads.keeper.join(), threads.syncer.join()];
-        // Who shares it now can only be a subscriber.
-        if Arc::strong_count(&self.shared) > 1 {
-            self.shared.pending.hold();
-        }
         let finished = logged.and(flushed).and_then(|()| self.finish());
         // Whatever went wrong: no other may open the files while DuckDB still has them.
         let gone = self.shared.database.take(PATIENCE).map(drop);

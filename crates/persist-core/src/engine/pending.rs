@@ -158,7 +158,7 @@ impl<M: Model> Pending<M> {
         drop(gone);
     }
 
-    /// Forgets no record from now on: the store is closed, and subscribers are to have what is left.
+    /// Forgets no record from now on: the store is being closed.
     pub(super) fn hold(&self) {
         self.queue.lock().is_held = true;
     }

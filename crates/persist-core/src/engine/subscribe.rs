@@ -163,7 +163,7 @@ impl<M: Model> Subscription<M> {
     }
 
     /// The last `seq` that was given or missed, or the one it began after: where to go on with [`Since::After`].
-    pub fn position(&self) -> u64 {
+    pub fn last_seq(&self) -> u64 {
         self.next.saturating_sub(1)
     }
 
