@@ -7,6 +7,7 @@
 //!
 //! - `duckdb` (default): the flush engine ([`Engine`]) and the tables in DuckDB. Links a DuckDB library of the 1.5 line,
 //!   which `DUCKDB_LIB_DIR` names. Without it this crate is the log, values and timestamps, and builds in seconds.
+//! - `tokio`: writes that wait without blocking a thread of the runtime ([`Engine::write_async`]).
 //! - `bundled`: compiles DuckDB from its sources in place of linking a library; about half an hour on two cores.
 //!
 //! # Modules
@@ -137,7 +138,7 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Backup, Engine, Event, Location, Since, Stats, Subscription, Ticket, Verification, request};
+pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

@@ -25,7 +25,7 @@
 /// #     fn part_from(_: &[Option<&str>]) {}
 /// # }
 ///
-/// persist_core::store_verbs!(Store<Seats>);
+/// persist_core::store_verbs!(Store<Seats>, Seats);
 ///
 /// fn how_many(store: &Store<Seats>) -> usize {
 ///     store.len()
@@ -33,7 +33,7 @@
 /// ```
 #[macro_export]
 macro_rules! store_verbs {
-    ($store:ty) => {
+    ($store:ty, $model:ty) => {
         impl $store {
             /// Runs one SELECT over the store's table in DuckDB, which shows everything that was written before this
             /// call. After a failed write or sync it leaves out the records that are in doubt.
@@ -53,6 +53,53 @@ macro_rules! store_verbs {
             /// As [`query`](Self::query).
             pub fn query_arrow(&self, sql: &str) -> $crate::Result<::std::vec::Vec<$crate::RecordBatch>> {
                 self.engine.query_arrow(sql)
+            }
+
+            /// All records, in no particular order; from memory.
+            ///
+            /// No lock is held while the caller has one. A record that is there throughout is given once; one that is
+            /// written or removed meanwhile, in its old form, its new form, or not at all. So of a batch that is
+            /// written meanwhile some records may be given and others not.
+            pub fn iter(&self) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
+                self.engine.records("")
+            }
+
+            /// The records whose key begins with `prefix`, as [`iter`](Self::iter). It looks at every record's key.
+            pub fn iter_with_prefix(
+                &self,
+                prefix: &str,
+            ) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
+                self.engine.records(prefix)
+            }
+
+            /// All keys, each once, in no particular order; from memory. As [`iter`](Self::iter).
+            pub fn keys(&self) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
+                self.engine.keys("")
+            }
+
+            /// The keys that begin with `prefix`, as [`keys`](Self::keys). It looks at every key.
+            pub fn keys_with_prefix(&self, prefix: &str) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
+                self.engine.keys(prefix)
+            }
+
+            /// Forgets the versions of the records that were removed before a moment, and answers of how many. Written
+            /// again, such an id starts at version 1. It [compacts](Self::compact) first.
+            ///
+            /// # Errors
+            /// As [`flush`](Self::flush): nothing was forgotten.
+            pub fn forget_removed(&self, before: $crate::Timestamp) -> $crate::Result<usize> {
+                self.engine.forget_removed(before)
+            }
+
+            /// The durable changes of this store in order of `seq`, each once, from now on or from a `seq` that is still
+            /// there. A slow reader holds up no writer: it is told what it has missed. See
+            /// [`Engine::subscribe`](persist_core::Engine::subscribe).
+            ///
+            /// # Errors
+            /// [`Gone`](persist_core::ErrorKind::Gone), naming the oldest `seq` there is, where the changes asked for are
+            /// no longer kept. [`Input`](persist_core::ErrorKind::Input) for a `seq` that was never given out.
+            pub fn subscribe(&self, since: $crate::Since) -> $crate::Result<$crate::Subscription<$model>> {
+                self.engine.subscribe(since)
             }
 
             /// Makes all writes so far durable, whatever their durability.
@@ -106,6 +153,177 @@ macro_rules! store_verbs {
             /// Whether there is no record.
             pub fn is_empty(&self) -> bool {
                 self.engine.is_empty()
+            }
+        }
+    };
+}
+
+/// Gives the write of a store, its type `Put<'a, T>`, what is the same in every model: conditions, durability, and the ways
+/// to wait; makes the type `Batch` of several writes; and gives the store `batch` and `remove_key`.
+///
+/// `Put` has fields `to: T`, `condition: Option<Condition>` and `durability: Option<Durability>`, a constructor
+/// `new(to: T, key: &str)`, and a method `request(&mut self, store: &Store, data: &D) -> Result<request::Put<Model>>`. It is
+/// for a store or, with `T = &mut Batch`, for a batch.
+#[macro_export]
+macro_rules! write_verbs {
+    ($store:ident, $model:ty) => {
+        impl<T> Put<'_, T> {
+            /// Only if there is no record of this id; otherwise the write is a
+            /// [`Conflict`]($crate::ErrorKind::Conflict) that carries the
+            /// [version]($crate::Error::present_version) of the one there is.
+            pub fn if_absent(mut self) -> Self {
+                self.condition = Some($crate::request::Condition::Absent);
+                self
+            }
+
+            /// Only if there is a record of this id, at this version; otherwise as [`Put::if_absent`].
+            pub fn if_version(mut self, version: u32) -> Self {
+                self.condition = Some($crate::request::Condition::Version(version));
+                self
+            }
+        }
+
+        impl<'a> Put<'a, &'a $store> {
+            /// When this write is acknowledged. Default: what the configuration says.
+            pub fn durability(mut self, durability: $crate::Durability) -> Self {
+                self.durability = Some(durability);
+                self
+            }
+
+            /// Writes the record with this data, which must serialize to a JSON object. Answers the record as it now
+            /// stands.
+            ///
+            /// # Errors
+            /// [`Input`]($crate::ErrorKind::Input) naming the field, [`Conflict`]($crate::ErrorKind::Conflict),
+            /// [`Io`]($crate::ErrorKind::Io), [`Busy`]($crate::ErrorKind::Busy): nothing was written.
+            /// [`Poisoned`]($crate::ErrorKind::Poisoned): this write is in doubt or was not made, and no more are taken.
+            /// [`Closed`]($crate::ErrorKind::Closed).
+            pub fn data<D: ::serde::Serialize + ?Sized>(
+                mut self,
+                data: &D,
+            ) -> $crate::Result<::std::sync::Arc<$crate::Record<$model>>> {
+                self.to.engine.write(self.request(self.to, data)?, self.durability)
+            }
+
+            /// As [`data`](Self::data), but returns at once, with a ticket that can be waited for, asked, or awaited: one
+            /// thread can have thousands of writes under way.
+            ///
+            /// # Errors
+            /// As [`data`](Self::data); [`Conflict`]($crate::ErrorKind::Conflict) and, for this write,
+            /// [`Poisoned`]($crate::ErrorKind::Poisoned) come with the ticket.
+            pub fn submit<D: ::serde::Serialize + ?Sized>(
+                mut self,
+                data: &D,
+            ) -> $crate::Result<$crate::Ticket<::std::sync::Arc<$crate::Record<$model>>>> {
+                self.to.engine.submit(self.request(self.to, data)?, self.durability)
+            }
+
+            /// As [`data`](Self::data), within a tokio runtime, none of whose threads it blocks. If it is dropped before
+            /// it is done, the record is written or not.
+            ///
+            /// # Errors
+            /// As [`data`](Self::data).
+            #[cfg(feature = "tokio")]
+            pub async fn data_async<D: ::serde::Serialize + ?Sized>(
+                mut self,
+                data: &D,
+            ) -> $crate::Result<::std::sync::Arc<$crate::Record<$model>>> {
+                self.to.engine.write_async(self.request(self.to, data)?, self.durability).await
+            }
+        }
+
+        impl Put<'_, &mut Batch<'_>> {
+            /// Adds the record with this data, which must serialize to a JSON object, to the batch.
+            ///
+            /// # Errors
+            /// [`Input`]($crate::ErrorKind::Input) naming the field: nothing was added.
+            pub fn data<D: ::serde::Serialize + ?Sized>(mut self, data: &D) -> $crate::Result<()> {
+                let put = self.request(self.to.store, data)?;
+                self.to.request.put(put);
+                Ok(())
+            }
+        }
+
+        /// Several writes as one durable step: after a crash all of them are there or none, and other threads see all of
+        /// them or none. Of several for one id the last one stays, and each counts as a version.
+        ///
+        /// Nothing happens before [`Batch::commit`].
+        #[derive(Debug)]
+        #[must_use = "nothing is written before `commit` is called"]
+        pub struct Batch<'a> {
+            store: &'a $store,
+            request: $crate::request::Batch<$model>,
+            durability: ::std::option::Option<$crate::Durability>,
+        }
+
+        impl<'a> Batch<'a> {
+            /// When the batch is acknowledged. Default: what the configuration says.
+            pub fn durability(mut self, durability: $crate::Durability) -> Self {
+                self.durability = Some(durability);
+                self
+            }
+
+            /// Begins a write of the batch.
+            pub fn put<'b>(&'b mut self, key: &'b str) -> Put<'b, &'b mut Self> {
+                Put::new(self, key)
+            }
+
+            /// Adds the removal of all records of a key.
+            pub fn remove_key(&mut self, key: &str) {
+                self.request.remove_key($crate::request::RemoveKey::new(key));
+            }
+
+            /// How many writes and removals there are.
+            pub fn len(&self) -> usize {
+                self.request.len()
+            }
+
+            /// Whether there is nothing to be done.
+            pub fn is_empty(&self) -> bool {
+                self.request.is_empty()
+            }
+
+            /// Does all of it. Answers the changes that were made, in order: a removal of what is not there is none.
+            ///
+            /// # Errors
+            /// As [`Put::data`]: nothing of it was done, or it is in doubt as a whole.
+            pub fn commit(self) -> $crate::Result<::std::vec::Vec<$crate::Change<$model>>> {
+                self.store.engine.write(self.request, self.durability)
+            }
+
+            /// As [`commit`](Self::commit), but returns at once, with a ticket; see [`Put::submit`].
+            ///
+            /// # Errors
+            /// As [`Put::submit`].
+            pub fn submit(self) -> $crate::Result<$crate::Ticket<::std::vec::Vec<$crate::Change<$model>>>> {
+                self.store.engine.submit(self.request, self.durability)
+            }
+
+            /// As [`commit`](Self::commit), within a tokio runtime, none of whose threads it blocks.
+            ///
+            /// # Errors
+            /// As [`commit`](Self::commit).
+            #[cfg(feature = "tokio")]
+            pub async fn commit_async(self) -> $crate::Result<::std::vec::Vec<$crate::Change<$model>>> {
+                self.store.engine.write_async(self.request, self.durability).await
+            }
+        }
+
+        impl $store {
+            /// Begins a batch: several writes and removals as one step.
+            pub fn batch(&self) -> Batch<'_> {
+                Batch { store: self, request: $crate::request::Batch::new(), durability: None }
+            }
+
+            /// Removes all records of a key as one step, durably. Answers those that it removed, in no particular order.
+            ///
+            /// # Errors
+            /// As [`Put::data`].
+            pub fn remove_key(
+                &self,
+                key: &str,
+            ) -> $crate::Result<::std::vec::Vec<::std::sync::Arc<$crate::Record<$model>>>> {
+                self.engine.write($crate::request::RemoveKey::new(key), None)
             }
         }
     };

@@ -39,7 +39,7 @@ impl DatedStore {
     /// [`Database`](persist_core::ErrorKind::Database) or [`Io`](persist_core::ErrorKind::Io) where it can't be made: the
     /// store goes on. [`Poisoned`](persist_core::ErrorKind::Poisoned): close the store and open it again first.
     pub fn backup(&self, dir: impl AsRef<Path>) -> Result<Backup> {
-        self.engine().backup(dir.as_ref())
+        self.engine.backup(dir.as_ref())
     }
 
     /// Reads a backup whole and compares it with its manifest: size, checksum, columns, owner, `seq`, rows, no id twice.

@@ -69,10 +69,12 @@ pub use config::DatedConfig;
 pub use export::{Export, ExportedFile};
 pub use model::Dated;
 pub use moment::{IntoDate, IntoTimestamp};
-pub use put::Put;
+pub use put::{Batch, Put};
 pub use store::{DatedStore, Record};
 
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Backup, Durability, Error, ErrorKind, Result, Rows, Stats, Verification};
+pub use persist_core::{
+    Backup, Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification,
+};
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

@@ -1,9 +1,9 @@
 //! One write, with whatever is said beside the data.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use persist_core::data::{Given, Kind, Resolved, Special, normalize, to_json};
+use persist_core::request::{self, Condition};
 use persist_core::{Durability, Entry, Error, Result, Timestamp};
 use serde::Serialize;
 
@@ -11,34 +11,36 @@ use crate::keys;
 use crate::model::Dated;
 use crate::moment::IntoTimestamp;
 use crate::partition;
-use crate::store::{DatedStore, Record};
+use crate::store::DatedStore;
 
-/// A write that is being put together; [`Put::data`] makes it.
+/// A write that is being put together, for a store or for a [`Batch`]; [`Put::data`] makes it.
 ///
 /// What is said here beats a field of the data, and a field beats the default.
 #[derive(Debug)]
 #[must_use = "nothing is written before `data` is called"]
-pub struct Put<'a> {
-    store: &'a DatedStore,
+pub struct Put<'a, T = &'a DatedStore> {
+    to: T,
     key: &'a str,
     process_name: Option<Option<&'a str>>,
     username: Option<&'a str>,
     status: Option<&'a str>,
     status_int: Option<i32>,
     timestamp: Option<Result<Timestamp>>,
+    condition: Option<Condition>,
     durability: Option<Durability>,
 }
 
-impl<'a> Put<'a> {
-    pub(crate) fn new(store: &'a DatedStore, key: &'a str) -> Self {
+impl<'a, T> Put<'a, T> {
+    pub(crate) fn new(to: T, key: &'a str) -> Self {
         Self {
-            store,
+            to,
             key,
             process_name: None,
             username: None,
             status: None,
             status_int: None,
             timestamp: None,
+            condition: None,
             durability: None,
         }
     }
@@ -80,19 +82,7 @@ impl<'a> Put<'a> {
         self
     }
 
-    /// When this write is acknowledged. Default: what the configuration says.
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = Some(durability);
-        self
-    }
-
-    /// Writes the record with this data, which must serialize to a JSON object. Answers the record as it now stands.
-    ///
-    /// # Errors
-    /// [`Input`](persist_core::ErrorKind::Input) naming the field: nothing was written.
-    /// [`Io`](persist_core::ErrorKind::Io), [`Busy`](persist_core::ErrorKind::Busy): nothing was written.
-    /// [`Poisoned`](persist_core::ErrorKind::Poisoned), [`Closed`](persist_core::ErrorKind::Closed).
-    pub fn data<T: Serialize + ?Sized>(self, data: &T) -> Result<Arc<Record>> {
+    fn request<D: Serialize + ?Sized>(&mut self, store: &DatedStore, data: &D) -> Result<request::Put<Dated>> {
         let text = |given: Option<&'a str>, default: Given<'a>| match given {
             Some(text) => Given::Argument(Resolved::Text(Cow::Borrowed(text))),
             None => default,
@@ -103,9 +93,9 @@ impl<'a> Put<'a> {
             // It is in the data that is read back, as null where there is none.
             None => Given::Default(Resolved::Null),
         };
-        let timestamp = match self.timestamp.transpose()? {
+        let timestamp = match self.timestamp.take().transpose()? {
             Some(timestamp) => Given::Argument(Resolved::Timestamp(timestamp)),
-            None => Given::Default(Resolved::Timestamp(self.store.now())),
+            None => Given::Default(Resolved::Timestamp(store.now())),
         };
         let status_int = self.status_int.map_or(Given::Data, |status| Given::Argument(Resolved::Int32(status)));
         let specials = [
@@ -115,14 +105,30 @@ impl<'a> Put<'a> {
             Special { name: keys::STATUS_INT, kind: Kind::Int32, given: status_int },
             Special { name: keys::USERNAME, kind: Kind::Text, given: text(self.username, Given::Data) },
         ];
-        let normalized = normalize(&to_json(data)?, &specials, self.store.rules())?;
+        let normalized = normalize(&to_json(data)?, &specials, store.rules())?;
         let [process_name, Resolved::Timestamp(timestamp), _, _, username] = normalized.fields.as_slice() else {
             return Err(Error::input("timestamp: a record has one"));
         };
         let process_name = as_text(process_name);
         process_name.map_or(Ok(()), partition::check)?;
         let entry = Entry::<Dated>::new(self.key, process_name.map(Box::from), normalized.text);
-        self.store.write(entry.repeating(as_text(username), *timestamp), self.durability)
+        Ok(request::Put::new(entry.repeating(as_text(username), *timestamp)).when(self.condition))
+    }
+}
+
+persist_core::write_verbs!(DatedStore, Dated);
+
+impl Batch<'_> {
+    /// Adds the removal of the record of a key and a process name; `None` is the record without one.
+    pub fn remove(&mut self, key: &str, process_name: Option<&str>) {
+        self.request.remove(request::Remove::new(key, process_name.map(Box::from)));
+    }
+
+    /// As [`Batch::remove`], only if there is such a record, at this version; otherwise the whole batch is a
+    /// [`Conflict`](persist_core::ErrorKind::Conflict).
+    pub fn remove_if_version(&mut self, key: &str, process_name: Option<&str>, version: u32) {
+        let condition = Some(Condition::Version(version));
+        self.request.remove(request::Remove::new(key, process_name.map(Box::from)).when(condition));
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use persist_core::data::Rules;
 use persist_core::fs::Fs;
-use persist_core::{Durability, Engine, Entry, Error, Result, Timestamp};
+use persist_core::request::{self, Condition};
+use persist_core::{Engine, Error, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -35,7 +36,7 @@ pub struct DatedStore {
     parquet: Option<PathBuf>,
     /// One export at a time.
     exporting: Mutex<()>,
-    engine: Engine<Dated>,
+    pub(crate) engine: Engine<Dated>,
 }
 
 impl DatedStore {
@@ -69,7 +70,7 @@ impl DatedStore {
     }
 
     /// Begins a write that says more than its data does.
-    pub fn put<'a>(&'a self, key: &'a str) -> Put<'a> {
+    pub fn put<'a>(&'a self, key: &'a str) -> Put<'a, &'a Self> {
         Put::new(self, key)
     }
 
@@ -82,6 +83,37 @@ impl DatedStore {
     /// The record of a key and a process name; `None` is the record without one.
     pub fn get_key_process(&self, key: &str, process_name: Option<&str>) -> Option<Arc<Record>> {
         self.engine.get(key, &[process_name])
+    }
+
+    /// Whether there is a record of a key and a process name; `None` is the record without one.
+    pub fn contains(&self, key: &str, process_name: Option<&str>) -> bool {
+        self.engine.contains(key, &[process_name])
+    }
+
+    /// Removes the record of a key and a process name, durably; `None` is the record without one. Answers the record that
+    /// it removed, or `None` where there was none.
+    ///
+    /// The removal counts as a write: if the id is written again, its versions go on from there.
+    ///
+    /// # Errors
+    /// As [`Put::data`].
+    pub fn remove(&self, key: &str, process_name: Option<&str>) -> Result<Option<Arc<Record>>> {
+        self.engine.write(request::Remove::new(key, process_name.map(Box::from)), None)
+    }
+
+    /// As [`DatedStore::remove`], only if there is such a record, at this version.
+    ///
+    /// # Errors
+    /// As [`Put::data`]; [`Conflict`](persist_core::ErrorKind::Conflict) carries the
+    /// [version](persist_core::Error::present_version) of the record that is there.
+    pub fn remove_if_version(
+        &self,
+        key: &str,
+        process_name: Option<&str>,
+        version: u32,
+    ) -> Result<Option<Arc<Record>>> {
+        let condition = Some(Condition::Version(version));
+        self.engine.write(request::Remove::new(key, process_name.map(Box::from)).when(condition), None)
     }
 
     /// The store's date.
@@ -140,10 +172,6 @@ impl DatedStore {
         self.engine.close().and(exported)
     }
 
-    pub(crate) fn engine(&self) -> &Engine<Dated> {
-        &self.engine
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_unix_micros(self.clock.unix_micros())
     }
@@ -151,10 +179,6 @@ impl DatedStore {
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
-
-    pub(crate) fn write(&self, entry: Entry<'_, Dated>, durability: Option<Durability>) -> Result<Arc<Record>> {
-        self.engine.put(entry, durability)
-    }
 }
 
-persist_core::store_verbs!(DatedStore);
+persist_core::store_verbs!(DatedStore, Dated);

@@ -13,6 +13,8 @@
 //! changed. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
 //! `takeover/` turns a folder of the Python original into ours.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod backup;
 mod close;
 mod database;
@@ -39,4 +41,4 @@ pub use read::Verification;
 pub use shared::Engine;
 pub use stats::Stats;
 pub use subscribe::{Event, Since, Subscription};
-pub use ticket::Ticket;
+pub use ticket::{Pending, Ticket};

@@ -166,7 +166,8 @@ impl<M: Model> Plan<M> {
 }
 
 /// Finds the records that the removal of a key may remove: those in memory, and those that a write before it makes.
-pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) {
+/// Answers how many bytes the lines of all writes take at most.
+pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) -> usize {
     for at in 0..writes.len() {
         let Some((write, before)) = writes.get_mut(..=at).and_then(<[_]>::split_last_mut) else { continue };
         let What::RemoveKey(removals) = &mut write.what else { continue };
@@ -179,6 +180,7 @@ pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) {
         let removal = |part: &M::Part| (part.clone(), codec::removal::<M>(write.key.as_str(), part));
         *removals = parts.into_iter().map(removal).collect();
     }
+    writes.iter().map(Write::bytes_at_most).sum()
 }
 
 /// Whether [`find_keys`] has found all there are.

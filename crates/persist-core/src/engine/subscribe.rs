@@ -19,7 +19,7 @@ use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::{Call, ReadBack};
+use crate::wal::{Call, Reach, ReadBack};
 
 /// So many records are taken from the queue at a time: its lock is the writers', too.
 const WINDOW_RECORDS: usize = 256;
@@ -106,10 +106,10 @@ impl<M: Model> Engine<M> {
 /// dropped it keeps the store's memory. As an iterator it ends at the close without an error, and after any error.
 #[derive(Debug)]
 pub struct Subscription<M: Model> {
-    shared: Arc<Shared<M>>,
+    pub(super) shared: Arc<Shared<M>>,
     /// The `seq` it gives next.
-    next: u64,
-    ahead: Ahead<M>,
+    pub(super) next: u64,
+    pub(super) ahead: Ahead<M>,
     call: Option<Call>,
     bell: Arc<Bell>,
     is_over: bool,
@@ -173,11 +173,17 @@ impl<M: Model> Subscription<M> {
             if let Some(event) = self.ready()? {
                 return Ok(Some(event));
             }
-            if !self.shared.log.call_when_durable(self.next, waker, &mut self.call) {
+            if !self.is_due(waker)? {
                 return Ok(None);
             }
-            self.end()?;
         }
+    }
+
+    /// Whether the next change is durable; if not, `waker` will be called.
+    pub(super) fn is_due(&mut self, waker: &Waker) -> Result<bool> {
+        let is_due = self.shared.log.call_when(self.next, Reach::Durable, waker, &mut self.call);
+        self.end()?;
+        Ok(is_due)
     }
 
     /// The error of a log that has ended before the next change.
@@ -198,22 +204,29 @@ impl<M: Model> Subscription<M> {
             if self.next > durable {
                 return Ok(None);
             }
-            self.ahead = self.look_ahead(durable)?;
+            self.ahead = match self.shared.ahead_in_memory(self.next, durable) {
+                Ok(ahead) => ahead,
+                Err(until) => self.shared.ahead_on_disk(self.next, until)?,
+            };
+        }
+    }
+}
+
+impl<M: Model> Shared<M> {
+    /// What the queue has for a subscriber from `next` on; or the last `seq` before it, where it begins later.
+    pub(super) fn ahead_in_memory(&self, next: u64, durable: u64) -> Result<Ahead<M>, u64> {
+        match self.pending.window(next, durable, WINDOW_RECORDS) {
+            Window::Records(records, until) => Ok(Ahead { items: Items::Records(records), until }),
+            Window::BeginsAt(oldest) => Err(oldest.map_or(durable, |oldest| durable.min(oldest.saturating_sub(1)))),
         }
     }
 
-    fn look_ahead(&self, durable: u64) -> Result<Ahead<M>> {
-        let oldest = match self.shared.pending.window(self.next, durable, WINDOW_RECORDS) {
-            Window::Records(records, until) => return Ok(Ahead { items: Items::Records(records), until }),
-            Window::BeginsAt(oldest) => oldest,
-        };
-        // Up to here it is in a segment or nowhere.
-        let until = oldest.map_or(durable, |oldest| durable.min(oldest.saturating_sub(1)));
-        let log = &self.shared.log;
-        match log.segment_from(self.next).filter(|segment| segment.first_seq <= until) {
+    /// What a segment has for a subscriber from `next` to `until`, which is in a segment or nowhere.
+    pub(super) fn ahead_on_disk(&self, next: u64, until: u64) -> Result<Ahead<M>> {
+        match self.log.segment_from(next).filter(|segment| segment.first_seq <= until) {
             Some(segment) => {
                 let until = until.min(segment.last_seq);
-                Ok(Ahead { items: Items::Lines(log.read_back(&segment, self.next, until)?), until })
+                Ok(Ahead { items: Items::Lines(self.log.read_back(&segment, next, until)?), until })
             }
             None => Ok(Ahead { items: Items::Records(VecDeque::new()), until }),
         }
@@ -246,7 +259,7 @@ impl<M: Model> Drop for Subscription<M> {
 
 /// What was found ahead of a subscription: all there is up to a `seq`, so that a gap before it is final.
 #[derive(Debug)]
-struct Ahead<M: Model> {
+pub(super) struct Ahead<M: Model> {
     items: Items<M>,
     until: u64,
 }
@@ -259,7 +272,7 @@ enum Items<M: Model> {
 
 impl<M: Model> Ahead<M> {
     /// The event for the `seq` `next`, which goes on past it.
-    fn take(&mut self, next: &mut u64) -> Result<Option<Event<M>>> {
+    pub(super) fn take(&mut self, next: &mut u64) -> Result<Option<Event<M>>> {
         let seq = match &self.items {
             Items::Records(records) => records.front().map(|record| record.seq),
             Items::Lines(lines) => lines.next_seq(),

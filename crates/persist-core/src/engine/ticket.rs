@@ -1,12 +1,14 @@
 //! A write under way: what it will answer, and whether it may yet.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::error::Result;
-use crate::wal::{Log, Reach};
+use crate::wal::{Call, Log, Reach};
 
 /// The promise of an answer to a write that was [submitted](super::Engine::submit): it is made, and other threads see it;
-/// what is missing is its durability.
+/// what is missing is its durability. It can be waited for, asked, or awaited in any asynchronous runtime.
 ///
 /// Dropping a ticket changes nothing about the write.
 #[derive(Debug)]
@@ -36,5 +38,47 @@ impl<T> Ticket<T> {
     pub fn wait(self) -> Result<T> {
         self.log.wait(self.seq, self.reach)?;
         self.answer
+    }
+}
+
+impl<T> IntoFuture for Ticket<T> {
+    type Output = Result<T>;
+    type IntoFuture = Pending<T>;
+
+    fn into_future(self) -> Pending<T> {
+        Pending { ticket: Some(self), call: None }
+    }
+}
+
+/// A [`Ticket`] that is awaited.
+#[derive(Debug)]
+pub struct Pending<T> {
+    ticket: Option<Ticket<T>>,
+    call: Option<Call>,
+}
+
+/// What it answers is never pinned.
+impl<T> Unpin for Pending<T> {}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let Self { ticket, call } = &mut *self;
+        match ticket.take() {
+            Some(open) if open.log.call_when(open.seq, open.reach, context.waker(), call) => Poll::Ready(open.wait()),
+            open => {
+                *ticket = open;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if let (Some(ticket), Some(call)) = (&self.ticket, self.call.take()) {
+            ticket.log.forget(call);
+        }
     }
 }

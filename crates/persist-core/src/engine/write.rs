@@ -16,11 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
-use crate::wal::Reach;
+use crate::wal::{Append, Reach};
 
 /// A request whose lines stand in the log's buffer, or which was refused.
 #[derive(Debug)]
-struct Submitted<M: Model> {
+pub(super) struct Submitted<M: Model> {
     /// The answer may be given when the log has come so far.
     seq: u64,
     reach: Reach,
@@ -62,9 +62,14 @@ impl<M: Model> Engine<M> {
     /// # Errors
     /// As [`Engine::write`], but that [`Conflict`](ErrorKind::Conflict) comes with the ticket.
     pub fn submit<R: Request<M>>(&self, request: R, durability: Option<Durability>) -> Result<Ticket<R::Outcome>> {
-        let Submitted { seq, reach, done } = self.shared.submit(request.writes(), durability)?;
+        let submitted = self.shared.submit(request.writes(), durability)?;
+        Ok(self.ticket::<R>(submitted))
+    }
+
+    pub(super) fn ticket<R: Request<M>>(&self, submitted: Submitted<M>) -> Ticket<R::Outcome> {
+        let Submitted { seq, reach, done } = submitted;
         self.shared.syncer.want(seq, reach);
-        Ok(Ticket::new(Arc::clone(&self.shared.log), seq, reach, done.and_then(R::outcome)))
+        Ticket::new(Arc::clone(&self.shared.log), seq, reach, done.and_then(R::outcome))
     }
 
     /// Makes all writes so far durable, whatever their durability.
@@ -121,29 +126,48 @@ impl<M: Model> Engine<M> {
 }
 
 impl<M: Model> Shared<M> {
-    fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
-        let durability = durability.unwrap_or(self.options.durability);
-        for write in &writes {
-            self.check(write)?;
-        }
+    pub(super) fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
+        self.check(&writes)?;
         self.wait_for_room()?;
-        let mut append = loop {
-            plan::find_keys(&mut writes, &self.cache);
-            let append = self.log.begin(writes.iter().map(Write::bytes_at_most).sum())?;
+        loop {
+            let bytes = plan::find_keys(&mut writes, &self.cache);
+            let append = self.log.begin(bytes)?;
             // Others may have written the key meanwhile; from here on nobody can.
             if plan::has_found_keys(&writes, &self.cache) {
-                break append;
+                return Ok(self.append(append, writes, durability));
             }
-        };
+        }
+    }
+
+    /// As [`submit`](Shared::submit), but gives the writes back where it would have to wait.
+    #[cfg(feature = "tokio")]
+    pub(super) fn submit_at_once(
+        &self,
+        mut writes: Vec<Write<M>>,
+        durability: Option<Durability>,
+    ) -> Result<Result<Submitted<M>, Vec<Write<M>>>> {
+        self.check(&writes)?;
+        if self.pending.is_over(self.options.max_unflushed_bytes) {
+            return Ok(Err(writes));
+        }
+        let bytes = plan::find_keys(&mut writes, &self.cache);
+        match self.log.begin_at_once(bytes)? {
+            Some(append) if plan::has_found_keys(&writes, &self.cache) => {
+                Ok(Ok(self.append(append, writes, durability)))
+            }
+            _ => Ok(Err(writes)),
+        }
+    }
+
+    fn append(&self, mut append: Append<'_>, writes: Vec<Write<M>>, durability: Option<Durability>) -> Submitted<M> {
+        let durability = durability.unwrap_or(self.options.durability);
         let plan = match Plan::of(writes, &self.cache) {
             Ok(plan) => plan,
             Err((rests_on, conflict)) => {
-                drop(append);
-                return Ok(Submitted { seq: rests_on, reach: self.reach_of(rests_on), done: Err(conflict) });
+                return Submitted { seq: rests_on, reach: self.reach_of(rests_on), done: Err(conflict) };
             }
         };
-        let mut reach = self.reach_of(plan.rests_on);
-        let mut seq = plan.rests_on;
+        let (mut seq, mut reach) = (plan.rests_on, self.reach_of(plan.rests_on));
         let effects = plan.push(&mut append);
         let mut wake = false;
         if let Some(last) = effects.last() {
@@ -163,19 +187,21 @@ impl<M: Model> Shared<M> {
         if let Durability::Interval(interval) = durability {
             self.syncer.want_within(interval);
         }
-        Ok(Submitted { seq, reach, done: Ok(effects) })
+        Submitted { seq, reach, done: Ok(effects) }
     }
 
     /// Refuses what could not be flushed.
-    fn check(&self, write: &Write<M>) -> Result<()> {
+    fn check(&self, writes: &[Write<M>]) -> Result<()> {
         let most = self.options.rules.max_bytes.saturating_mul(2).saturating_add(4096);
-        if write.bytes_at_most() > most {
-            return Err(Error::input("key: the id of a record is longer than a record may be"));
-        }
-        match &write.what {
-            What::Put(_, data, _) => self.checked_extra.check(data),
-            What::Remove(..) | What::RemoveKey(_) => Ok(()),
-        }
+        writes.iter().try_for_each(|write| {
+            if write.bytes_at_most() > most {
+                return Err(Error::input("key: the id of a record is longer than a record may be"));
+            }
+            match &write.what {
+                What::Put(_, data, _) => self.checked_extra.check(data),
+                What::Remove(..) | What::RemoveKey(_) => Ok(()),
+            }
+        })
     }
 
     fn wait_for_room(&self) -> Result<()> {
@@ -192,7 +218,8 @@ impl<M: Model> Shared<M> {
 
     /// How far the log must come before a write is acknowledged that others made.
     fn reach_of(&self, seq: u64) -> Reach {
-        if seq <= self.sync_asked.load(Ordering::Acquire) { Reach::Durable } else { Reach::Written }
+        let is_waited_for = seq <= self.sync_asked.load(Ordering::Acquire) && seq > self.log.durable_seq();
+        if is_waited_for { Reach::Durable } else { Reach::Written }
     }
 
     /// Waits for what one of the engine's threads answers, or until it is gone: a thread that panicked leaves commands

@@ -1,4 +1,4 @@
-//! Who is to be called when the log is durable up to a `seq`: subscribers, and writers that do not wait on a thread.
+//! Who is to be called when the log has come to a `seq`: subscribers, and writers that do not wait on a thread.
 //!
 //! What it keeps true:
 //! - A call that was asked for is made once: when its `seq` is durable, or when it never will be. It is made with no lock
@@ -9,12 +9,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use super::writer::{Log, Shared};
+use super::writer::{Log, Reach, Shared};
 use crate::error::Error;
 
-/// A call that was asked for with [`Log::call_when_durable`].
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+/// A call that was asked for with [`Log::call_when`].
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Call {
+    reach: Reach,
+    place: Place,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+struct Place {
     seq: u64,
     id: u64,
 }
@@ -22,45 +28,55 @@ pub struct Call {
 /// The calls that are still to be made. It stands under the log's lock.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    calls: BTreeMap<Call, Waker>,
+    written: BTreeMap<Place, Waker>,
+    durable: BTreeMap<Place, Waker>,
     last_id: u64,
 }
 
 impl News {
-    /// Takes out the calls that are due.
-    fn due(&mut self, durable: u64, is_over: bool) -> Vec<Waker> {
-        let is_due = |call: &Call| is_over || call.seq <= durable;
-        if !self.calls.first_key_value().is_some_and(|(call, _)| is_due(call)) {
-            return Vec::new();
+    fn calls(&mut self, reach: Reach) -> &mut BTreeMap<Place, Waker> {
+        match reach {
+            Reach::Written => &mut self.written,
+            Reach::Durable => &mut self.durable,
         }
-        let last = Call { seq: if is_over { u64::MAX } else { durable }, id: u64::MAX };
-        let later = self.calls.split_off(&last);
-        std::mem::replace(&mut self.calls, later).into_values().collect()
+    }
+
+    fn forget(&mut self, call: &Call) -> Option<Waker> {
+        self.calls(call.reach).remove(&call.place)
+    }
+}
+
+/// Takes out the calls up to `seq`.
+fn take_due(calls: &mut BTreeMap<Place, Waker>, seq: u64, due: &mut Vec<Waker>) {
+    if calls.first_key_value().is_some_and(|(place, _)| place.seq <= seq) {
+        let later = calls.split_off(&Place { seq, id: u64::MAX });
+        due.extend(std::mem::replace(calls, later).into_values());
     }
 }
 
 impl Log {
-    /// Has `waker` called, once, when all lines up to `seq` are durable, or when the log has ended before. Answers whether
-    /// that is so already; no call is made then. It makes nothing durable: that is for who [waits](Log::wait).
+    /// Has `waker` called, once, when all lines up to `seq` have come so far, or when the log has ended before. Answers
+    /// whether that is so already; no call is made then. It brings nothing so far: that is for who [waits](Log::wait).
     ///
     /// `call` is the same variable at each time of asking, `None` at first: a call asked for earlier is not made any more.
-    pub fn call_when_durable(&self, seq: u64, waker: &Waker, call: &mut Option<Call>) -> bool {
+    pub fn call_when(&self, seq: u64, reach: Reach, waker: &Waker, call: &mut Option<Call>) -> bool {
         // Dropped after the lock is given back, as a waker may own what asks the log again.
         let mut _earlier = None;
         let mut shared = self.shared.lock();
-        _earlier = call.take().and_then(|earlier| shared.news.calls.remove(&earlier));
-        if shared.durable >= seq || shared.has_ended() {
+        _earlier = call.take().and_then(|earlier| shared.news.forget(&earlier));
+        if shared.reached(reach) >= seq || shared.has_ended() {
             return true;
         }
         shared.news.last_id += 1;
-        let id = shared.news.last_id;
-        shared.news.calls.insert(*call.insert(Call { seq, id }), waker.clone());
+        let place = Place { seq, id: shared.news.last_id };
+        *call = Some(Call { reach, place });
+        shared.news.calls(reach).insert(place, waker.clone());
         false
     }
 
     /// Makes a call no more that was asked for.
     pub fn forget(&self, call: Call) {
-        let _forgotten = self.shared.lock().news.calls.remove(&call);
+        let _forgotten = self.shared.lock().news.forget(&call);
     }
 
     /// The highest `seq` that is durable, without waiting for the log's lock.
@@ -84,7 +100,10 @@ impl Shared {
 
     /// Takes out the calls that are to be made now.
     pub(super) fn due_calls(&mut self) -> Vec<Waker> {
-        let is_over = self.has_ended();
-        self.news.due(self.durable, is_over)
+        let (written, durable) = if self.has_ended() { (u64::MAX, u64::MAX) } else { (self.written, self.durable) };
+        let mut due = Vec::new();
+        take_due(&mut self.news.written, written, &mut due);
+        take_due(&mut self.news.durable, durable, &mut due);
+        due
     }
 }

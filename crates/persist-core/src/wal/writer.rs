@@ -283,6 +283,16 @@ impl Log {
         }
     }
 
+    /// As [`Log::begin`], but `None` where that would have to wait for space.
+    ///
+    /// # Errors
+    /// As [`Log::begin`].
+    pub fn begin_at_once(&self, bytes: usize) -> Result<Option<Append<'_>>> {
+        let shared = self.shared.lock();
+        shared.usable()?;
+        Ok(shared.has_room(bytes as u64, &self.options).then_some(Append { log: self, shared }))
+    }
+
     /// Waits until the line `seq`, and with it all before it, has come so far, and does what is needed for that. A `seq`
     /// that no line has yet stands for the newest.
     ///
@@ -292,11 +302,7 @@ impl Log {
         let mut shared = self.shared.lock();
         let seq = seq.min(shared.next_seq.saturating_sub(1));
         loop {
-            let reached = match reach {
-                Reach::Written => shared.written,
-                Reach::Durable => shared.durable,
-            };
-            if reached >= seq {
+            if shared.reached(reach) >= seq {
                 return Ok(());
             }
             if let Some((ErrorKind::Poisoned, _)) = shared.refusal {
@@ -328,8 +334,7 @@ impl Log {
             return true;
         }
         let shared = self.shared.lock();
-        let reached = if reach == Reach::Written { shared.written } else { shared.durable };
-        reached >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
+        shared.reached(reach) >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
     }
 
     /// Makes all lines so far durable.
@@ -437,6 +442,14 @@ impl Shared {
                 format!("an earlier write failed ({reason}); reads go on, open the store again to write"),
             )),
             Some((kind, reason)) => Err(Error::new(*kind, reason.clone())),
+        }
+    }
+
+    /// The highest `seq` that has come so far.
+    pub(super) fn reached(&self, reach: Reach) -> u64 {
+        match reach {
+            Reach::Written => self.written,
+            Reach::Durable => self.durable,
         }
     }
 

@@ -15,6 +15,7 @@ mod property;
 mod store;
 mod takeover;
 mod typed;
+mod verbs;
 
 use std::path::Path;
 use std::time::Duration;

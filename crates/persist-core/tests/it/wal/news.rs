@@ -43,7 +43,7 @@ fn only_those_are_called_whose_lines_are_durable_and_each_once() {
     let mut calls = [None; 3];
     for (at, bell) in bells.iter().enumerate() {
         let waker = Waker::from(Arc::clone(bell));
-        assert!(!driver.log.call_when_durable(at as u64 + 1, &waker, &mut calls[at]));
+        assert!(!driver.log.call_when(at as u64 + 1, Reach::Durable, &waker, &mut calls[at]));
     }
     let rung = || bells.each_ref().map(|bell| bell.rung());
     driver.log.wait(2, Reach::Written).unwrap();
@@ -56,7 +56,10 @@ fn only_those_are_called_whose_lines_are_durable_and_each_once() {
     assert_eq!(rung(), [1, 1, 1]);
     driver.log.sync().unwrap();
     assert_eq!(rung(), [1, 1, 1]);
-    assert!(driver.log.call_when_durable(3, &Waker::from(Arc::clone(&bells[0])), &mut None), "it is so already");
+    assert!(
+        driver.log.call_when(3, Reach::Durable, &Waker::from(Arc::clone(&bells[0])), &mut None),
+        "it is so already"
+    );
 }
 
 #[test]
@@ -65,10 +68,10 @@ fn a_call_that_is_asked_for_again_or_forgotten_is_not_made_for_the_earlier_askin
     let bells: [Arc<Bell>; 3] = Default::default();
     let [first, second, third] = bells.each_ref().map(|bell| Waker::from(Arc::clone(bell)));
     let mut call = None;
-    driver.log.call_when_durable(1, &first, &mut call);
-    driver.log.call_when_durable(1, &second, &mut call);
+    driver.log.call_when(1, Reach::Durable, &first, &mut call);
+    driver.log.call_when(1, Reach::Durable, &second, &mut call);
     let mut forgotten = None;
-    driver.log.call_when_durable(1, &third, &mut forgotten);
+    driver.log.call_when(1, Reach::Durable, &third, &mut forgotten);
     driver.log.forget(forgotten.unwrap());
     driver.log.sync().unwrap();
     assert_eq!(bells.each_ref().map(|bell| bell.rung()), [0, 1, 0]);
@@ -82,11 +85,11 @@ fn the_end_of_a_log_calls_all_and_says_why() {
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));
         let mut call = None;
-        assert!(!driver.log.call_when_durable(5, &waker, &mut call));
+        assert!(!driver.log.call_when(5, Reach::Durable, &waker, &mut call));
         assert!(driver.log.durable().1.is_none());
         end(&driver);
         assert_eq!(bell.rung(), 1);
-        assert!(driver.log.call_when_durable(5, &waker, &mut call));
+        assert!(driver.log.call_when(5, Reach::Durable, &waker, &mut call));
         let (durable, why) = driver.log.durable();
         assert_eq!(durable, 1);
         format!("{:?}", why.unwrap().kind())
@@ -125,7 +128,7 @@ fn whoever_waits_for_calls_beside_many_writers_hears_of_every_line() {
                 let mut call = None;
                 for seq in (1..=LINES).skip(listener).step_by(3) {
                     let start = Instant::now();
-                    while !log.call_when_durable(seq, &waker, &mut call) {
+                    while !log.call_when(seq, Reach::Durable, &waker, &mut call) {
                         thread::park_timeout(Duration::from_secs(20));
                         assert!(start.elapsed() < Duration::from_secs(20), "nobody called for {seq}");
                     }
