@@ -13,6 +13,7 @@ mod open;
 mod poison;
 mod property;
 mod store;
+mod subscribe;
 mod takeover;
 mod typed;
 mod verbs;

@@ -52,6 +52,42 @@ fn a_change_is_given_only_when_its_sync_has_ended() {
     });
 }
 
+/// The queue has let go of what a checkpoint covers, so only the segment has it, which is in nobody's list for a moment.
+#[test]
+fn a_segment_is_read_also_while_it_is_being_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (is_held, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (hold, count) = (Arc::clone(&is_held), Arc::clone(&held));
+    let mut options = quiet();
+    options.batch_size = 40;
+    options.fs = Arc::new(FlakyDisk::new(move |operation, path| {
+        if operation == "sync" && is_segment(path) {
+            while hold.load(Ordering::SeqCst) {
+                count.store(1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }));
+    let store = open(dir.path(), options).unwrap();
+    put_many(&store, 40);
+    while store.stats().checkpointed_seq < 40 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let lines = store.stats().current_wal_count;
+    assert!(lines > 0, "this test wants a segment that takes lines and is covered all the same");
+    is_held.store(true, Ordering::SeqCst);
+    thread::scope(|scope| {
+        scope.spawn(|| store.flush().unwrap());
+        while held.load(Ordering::SeqCst) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let found = all(&mut store.subscribe(Since::Oldest).unwrap());
+        is_held.store(false, Ordering::SeqCst);
+        assert_eq!(found, seqs(41 - lines..=40));
+    });
+}
+
 #[test]
 fn after_a_failed_sync_what_was_durable_is_given_and_then_the_error() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use persist_core::request::{Batch, Put, Remove};
 use persist_core::{Change, Durability, Entry, ErrorKind, Event, Since};
 
-use super::{HOUR, all, keeping, log_files, open, put, put_as, put_many, quiet, seqs, shared};
+use super::{HOUR, all, keeping, log_files, open, put, put_as, put_many, quiet, seqs};
 
 const WRITERS: u64 = 8;
 const WRITES: u64 = 400;
@@ -18,7 +18,7 @@ fn every_subscriber_beside_eight_writers_gets_each_durable_change_once_in_order(
     let dir = tempfile::tempdir().unwrap();
     let mut options = keeping();
     (options.batch_size, options.max_wal_size_bytes) = (50, 16 * 1024);
-    let store = shared(open(dir.path(), options).unwrap());
+    let store = open(dir.path(), options).unwrap();
     let last = WRITERS * WRITES;
     let is_written = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -136,7 +136,7 @@ fn changes_and_what_was_missed_cover_every_seq_once_while_segments_go_under_a_sl
     let dir = tempfile::tempdir().unwrap();
     let mut options = quiet();
     (options.batch_size, options.max_wal_size_bytes, options.keep_log) = (20, 4096, Duration::from_millis(30));
-    let store = shared(open(dir.path(), options).unwrap());
+    let store = open(dir.path(), options).unwrap();
     let last = WRITERS * WRITES;
     thread::scope(|scope| {
         for writer in 0..WRITERS {

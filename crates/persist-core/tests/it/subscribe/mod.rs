@@ -5,7 +5,6 @@ mod follow;
 mod kept;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use persist_core::data::{Rules, normalize, to_json};
@@ -110,8 +109,4 @@ fn log_files(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = names.filter(|name| name.starts_with("wal_")).collect();
     names.sort();
     names
-}
-
-fn shared(store: Store) -> Arc<Store> {
-    Arc::new(store)
 }
