@@ -15,6 +15,7 @@ mod open;
 mod poison;
 mod property;
 mod store;
+mod subscribe;
 mod takeover;
 mod typed;
 mod verbs;
