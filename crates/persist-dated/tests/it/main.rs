@@ -11,6 +11,7 @@ mod input;
 mod limits;
 mod linear;
 mod open;
+mod perform;
 mod poison;
 mod property;
 mod store;
