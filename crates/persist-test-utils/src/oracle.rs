@@ -149,9 +149,16 @@ impl Oracle {
         Ok(changed)
     }
 
-    /// Forgets what was removed: the next write of such an id is its first.
-    pub fn forget_removed(&mut self) {
+    /// Forgets what was removed, and answers how many ids: the next write of such an id is its first.
+    pub fn forget_removed(&mut self) -> usize {
+        let removed = self.removed();
         self.rows.retain(|_, slot| slot.get().is_some());
+        removed
+    }
+
+    /// The number of ids that were removed and not forgotten.
+    pub fn removed(&self) -> usize {
+        self.rows.values().filter(|slot| slot.writes > 0 && slot.get().is_none()).count()
     }
 
     /// Every present id with its version and data, in order.
@@ -206,7 +213,7 @@ mod tests {
         assert_eq!((oracle.call(&remove("a", None)), oracle.len(), oracle.get(&id("a"))), (Ok(vec![]), 0, None));
         assert_eq!((oracle.put("a", &[None], json!(3)), oracle.writes()), (4, 4));
         oracle.call(&remove("a", None)).unwrap();
-        oracle.forget_removed();
+        assert_eq!((oracle.removed(), oracle.forget_removed(), oracle.removed()), (1, 1, 0));
         assert_eq!((oracle.put("a", &[None], json!(4)), oracle.writes()), (1, 6));
     }
 

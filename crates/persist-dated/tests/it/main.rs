@@ -12,6 +12,7 @@ mod input;
 mod limits;
 mod linear;
 mod open;
+mod perform;
 mod poison;
 mod property;
 mod store;
