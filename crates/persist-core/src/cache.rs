@@ -347,6 +347,7 @@ mod tests {
     struct Parted;
     impl Model for Parted {
         type Part = Option<Box<str>>;
+        type Value = ();
         const PART_FIELDS: &'static [&'static str] = &["part"];
         const TABLE: &'static str = "storage";
         const COLUMNS: &'static [Column] = &[Column { name: "key", source: Source::Key }];
@@ -360,7 +361,7 @@ mod tests {
 
     fn record(key: &str, part: Option<&str>, seq: u64, version: u32) -> Arc<Record<Parted>> {
         let (key, part) = (Key::from(key), part.map(Box::from));
-        Arc::new(Record { key, part, data: "{}".into(), seq, at: 0, version })
+        Arc::new(Record { key, part, data: "{}".into(), value: (), seq, at: 0, version })
     }
 
     #[test]
@@ -408,7 +409,7 @@ mod tests {
 
     fn removal(key: &str, part: Option<&str>, seq: u64) -> Arc<Record<Parted>> {
         let (key, part) = (Key::from(key), part.map(Box::from));
-        Arc::new(Record { key, part, data: "".into(), seq, at: seq as i64, version: 2 })
+        Arc::new(Record { key, part, data: "".into(), value: (), seq, at: seq as i64, version: 2 })
     }
 
     #[test]

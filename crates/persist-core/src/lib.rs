@@ -71,6 +71,7 @@
 //!
 //! impl Model for Seats {
 //!     type Part = (); // nothing besides the key
+//!     type Value = ();
 //!     const PART_FIELDS: &'static [&'static str] = &[];
 //!     const TABLE: &'static str = "seats";
 //!     const COLUMNS: &'static [Column] = &[
@@ -141,6 +142,6 @@ pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Column, Model, Source};
+pub use model::{Column, Model, RecordValue, Scalar, Source};
 pub use record::Record;
 pub use timestamp::{Timestamp, TimestampPolicy};

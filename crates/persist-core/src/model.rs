@@ -13,6 +13,9 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// What tells apart the records of one key.
     type Part: Clone + Debug + Eq + Hash + Send + Sync + 'static;
 
+    /// What a record has besides its data, with columns of its own: [`Option<Scalar>`](Scalar), or `()` for nothing.
+    type Value: RecordValue;
+
     /// The names under which a part stands in a line of the log and in the columns of the table, in order.
     const PART_FIELDS: &'static [&'static str];
 
@@ -67,4 +70,57 @@ pub enum Source {
     UpdatedAt,
     /// How often the record's id has been written, INTEGER.
     Version,
+    /// The record's value where it is an integer, BIGINT.
+    ValueInt,
+    /// The record's value where it is a fraction, DOUBLE.
+    ValueFloat,
+    /// The record's value where it is text, VARCHAR.
+    ValueText,
+}
+
+/// What a record has besides its data.
+pub trait RecordValue: Clone + Debug + Default + PartialEq + Send + Sync + 'static {
+    /// The name under which it stands in a line of the log; `None` where there is nothing.
+    const FIELD: Option<&'static str>;
+
+    /// The scalar that it is.
+    fn scalar(&self) -> Option<&Scalar>;
+
+    /// What holds this scalar.
+    fn of(scalar: Option<Scalar>) -> Self;
+}
+
+/// Nothing.
+impl RecordValue for () {
+    const FIELD: Option<&'static str> = None;
+
+    fn scalar(&self) -> Option<&Scalar> {
+        None
+    }
+
+    fn of(_: Option<Scalar>) {}
+}
+
+/// A value of one of three types, or none.
+impl RecordValue for Option<Scalar> {
+    const FIELD: Option<&'static str> = Some("value");
+
+    fn scalar(&self) -> Option<&Scalar> {
+        self.as_ref()
+    }
+
+    fn of(scalar: Option<Scalar>) -> Self {
+        scalar
+    }
+}
+
+/// A typed value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// An integer.
+    Int(i64),
+    /// A fraction; never infinite, never NaN.
+    Float(f64),
+    /// Text.
+    Text(Box<str>),
 }

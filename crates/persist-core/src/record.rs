@@ -14,11 +14,12 @@ use crate::model::Model;
 use crate::timestamp::Timestamp;
 
 /// A record that was stored: its id, its data, and when and how often it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record<M: Model> {
     pub(crate) key: Key,
     pub(crate) part: M::Part,
     pub(crate) data: Box<str>,
+    pub(crate) value: M::Value,
     pub(crate) seq: u64,
     pub(crate) at: i64,
     pub(crate) version: u32,
@@ -33,6 +34,11 @@ impl<M: Model> Record<M> {
     /// What tells the record apart from the others of its key.
     pub fn part(&self) -> &M::Part {
         &self.part
+    }
+
+    /// What the record has besides its data.
+    pub fn typed_value(&self) -> &M::Value {
+        &self.value
     }
 
     /// The data as normalized JSON text: an object, the special fields that were resolved among its members.

@@ -18,6 +18,7 @@
 /// # pub struct Seats;
 /// # impl Model for Seats {
 /// #     type Part = ();
+/// #     type Value = ();
 /// #     const PART_FIELDS: &'static [&'static str] = &[];
 /// #     const TABLE: &'static str = "seats";
 /// #     const COLUMNS: &'static [Column] = &[Column { name: "seat", source: Source::Key }];

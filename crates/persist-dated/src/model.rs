@@ -11,6 +11,7 @@ pub struct Dated;
 impl Model for Dated {
     /// The process name; none is an id of its own.
     type Part = Option<Box<str>>;
+    type Value = ();
 
     const PART_FIELDS: &'static [&'static str] = &[keys::PROCESS_NAME];
     const TABLE: &'static str = "storage";

@@ -9,6 +9,7 @@ pub struct Kv;
 impl Model for Kv {
     /// The key is the whole id.
     type Part = ();
+    type Value = ();
 
     const PART_FIELDS: &'static [&'static str] = &[];
     const TABLE: &'static str = "storage";

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
+    ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array,
+    UInt64Array,
 };
 use arrow::datatypes::{Field, Schema};
 use duckdb::{Connection, params};
@@ -16,7 +17,7 @@ use super::failure::failed;
 use super::fields::Fields;
 use super::schema::{OP, PUT, REMOVE, SEQ, Table};
 use crate::error::Result;
-use crate::model::{Model, Source};
+use crate::model::{Model, RecordValue as _, Scalar, Source};
 use crate::record::Record;
 
 /// An Arrow batch ends at this many rows, eight of DuckDB's vectors …
@@ -147,9 +148,24 @@ fn column_of<M: Model>(source: Source, rows: &[Row<'_, M>]) -> ArrayRef {
         Source::Status => Arc::new(rows.map(|row| row.fields.status.as_deref()).collect::<StringArray>()),
         Source::StatusInt => Arc::new(rows.map(|row| row.fields.status_int).collect::<Int32Array>()),
         Source::Username => Arc::new(rows.map(|row| row.fields.username.as_deref()).collect::<StringArray>()),
+        Source::ValueInt => Arc::new(rows.map(|row| int(row.record.value.scalar()?)).collect::<Int64Array>()),
+        Source::ValueFloat => Arc::new(rows.map(|row| float(row.record.value.scalar()?)).collect::<Float64Array>()),
+        Source::ValueText => Arc::new(rows.map(|row| text(row.record.value.scalar()?)).collect::<StringArray>()),
         Source::UpdatedAt => Arc::new(TimestampMicrosecondArray::from_iter_values(rows.map(|row| row.record.at))),
         Source::Version => Arc::new(Int32Array::from_iter_values(
             rows.map(|row| i32::try_from(row.record.version).unwrap_or(i32::MAX)),
         )),
     }
+}
+
+fn int(scalar: &Scalar) -> Option<i64> {
+    if let Scalar::Int(value) = scalar { Some(*value) } else { None }
+}
+
+fn float(scalar: &Scalar) -> Option<f64> {
+    if let Scalar::Float(value) = scalar { Some(*value) } else { None }
+}
+
+fn text(scalar: &Scalar) -> Option<&str> {
+    if let Scalar::Text(value) = scalar { Some(value) } else { None }
 }

@@ -1,6 +1,6 @@
 //! Reading everything back: what memory is filled with at opening.
 
-use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
 use duckdb::Connection;
 
@@ -8,7 +8,7 @@ use super::database::Database;
 use super::failure::failed;
 use super::schema::{OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Source;
+use crate::model::{Scalar, Source};
 
 /// A row read back, borrowed from the batch it came in.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Loaded<'a> {
     pub(crate) part: &'a [Option<&'a str>],
     /// Empty where the id was removed.
     pub(crate) data: &'a str,
+    /// What it has besides its data.
+    pub(crate) value: &'a Option<Scalar>,
     /// When it was written, in microseconds since 1970 UTC; 0 where the column is NULL.
     pub(crate) at: i64,
     /// 1 where the column is NULL.
@@ -55,7 +57,8 @@ impl Database {
     fn select_removed(&self) -> String {
         let parts = (0..self.table.parts).map(|n| format!("{}::VARCHAR, ", self.table.column(Source::Part(n))));
         format!(
-            "SELECT {}, {}NULL::VARCHAR, {}, version, {}, {REMOVE}::UTINYINT FROM {}",
+            "SELECT {}, {}NULL::VARCHAR, NULL::BIGINT, NULL::DOUBLE, NULL::VARCHAR, {}, version, {}, {REMOVE}::UTINYINT \
+             FROM {}",
             self.table.column(Source::Key),
             parts.collect::<String>(),
             quote(REMOVED_AT),
@@ -68,6 +71,9 @@ impl Database {
         let mut columns = vec![self.table.column(Source::Key)];
         columns.extend((0..self.table.parts).map(|n| format!("{}::VARCHAR", self.table.column(Source::Part(n)))));
         columns.push(self.table.column(Source::Data));
+        for (source, kind) in VALUES {
+            columns.push(format!("{}::{kind}", self.table.column(source)));
+        }
         columns.push(format!("{}::TIMESTAMP", self.table.column(Source::UpdatedAt)));
         columns.push(format!("{}::INTEGER", self.table.column(Source::Version)));
         columns.join(", ")
@@ -98,7 +104,7 @@ struct Rows {
 
 impl Rows {
     fn of(batch: RecordBatch, parts: usize) -> Option<Self> {
-        (batch.num_columns() == parts + 6).then_some(Self { batch, parts })
+        (batch.num_columns() == parts + 9).then_some(Self { batch, parts })
     }
 
     fn text(&self, column: usize) -> Option<&LargeStringArray> {
@@ -109,13 +115,14 @@ impl Rows {
         let parts = self.parts;
         let columns = self.batch.columns();
         let number = |n: usize| columns.get(parts + n);
-        let (Some(keys), Some(data), Some(ats), Some(versions), Some(seqs), Some(ops)) = (
+        let (Some(keys), Some(data), Some(values), Some(ats), Some(versions), Some(seqs), Some(ops)) = (
             self.text(0),
             self.text(parts + 1),
-            number(2).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>()),
-            number(3).and_then(|column| column.as_primitive_opt::<Int32Type>()),
-            number(4).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
-            number(5).and_then(|column| column.as_primitive_opt::<UInt8Type>()),
+            Values::of(number(2), number(3), self.text(parts + 4)),
+            number(5).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>()),
+            number(6).and_then(|column| column.as_primitive_opt::<Int32Type>()),
+            number(7).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
+            number(8).and_then(|column| column.as_primitive_opt::<UInt8Type>()),
         ) else {
             return Err(strange());
         };
@@ -132,11 +139,42 @@ impl Rows {
                 key: keys.value(row),
                 part: &part,
                 data: if is_removal { "" } else { data.value(row) },
+                value: &values.at(row),
                 at: if ats.is_null(row) { 0 } else { ats.value(row) },
                 version: if versions.is_null(row) { 1 } else { u32::try_from(versions.value(row)).unwrap_or(1) },
                 seq: seqs.value(row),
             })?;
         }
         Ok(())
+    }
+}
+
+/// The columns of what a record has besides its data.
+const VALUES: [(Source, &str); 3] =
+    [(Source::ValueInt, "BIGINT"), (Source::ValueFloat, "DOUBLE"), (Source::ValueText, "VARCHAR")];
+
+struct Values<'a> {
+    ints: &'a Int64Array,
+    floats: &'a Float64Array,
+    texts: &'a LargeStringArray,
+}
+
+impl<'a> Values<'a> {
+    fn of(
+        ints: Option<&'a ArrayRef>,
+        floats: Option<&'a ArrayRef>,
+        texts: Option<&'a LargeStringArray>,
+    ) -> Option<Self> {
+        Some(Self { ints: ints?.as_primitive_opt()?, floats: floats?.as_primitive_opt()?, texts: texts? })
+    }
+
+    fn at(&self, row: usize) -> Option<Scalar> {
+        if self.ints.is_valid(row) {
+            Some(Scalar::Int(self.ints.value(row)))
+        } else if self.floats.is_valid(row) {
+            Some(Scalar::Float(self.floats.value(row)))
+        } else {
+            self.texts.is_valid(row).then(|| Scalar::Text(self.texts.value(row).into()))
+        }
     }
 }

@@ -297,9 +297,11 @@ pub(super) fn quote(name: &str) -> String {
 
 fn sql_type(source: Source) -> &'static str {
     match source {
-        Source::Key | Source::Part(_) | Source::Status | Source::Username => "VARCHAR",
+        Source::Key | Source::Part(_) | Source::Status | Source::Username | Source::ValueText => "VARCHAR",
         Source::Data => "JSON",
         Source::Timestamp | Source::UpdatedAt => "TIMESTAMP",
         Source::StatusInt | Source::Version => "INTEGER",
+        Source::ValueInt => "BIGINT",
+        Source::ValueFloat => "DOUBLE",
     }
 }

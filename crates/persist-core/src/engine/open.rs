@@ -27,7 +27,7 @@ use crate::extra::ExtraSchema;
 use crate::fs::{Fs, sync_ancestors};
 use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
-use crate::model::Model;
+use crate::model::{Model, RecordValue};
 use crate::record::Record;
 use crate::wal::{Log, LogOptions, Recovered, Recovery, RecoveryReport, SegmentId};
 
@@ -271,7 +271,8 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
 fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
     let (version, at, seq) = (row.version, row.at, row.seq);
     // Without data it is a removal.
-    Record { key: row.key.into(), part: M::part_from(row.part), data: row.data.into(), seq, at, version }
+    let (part, value) = (M::part_from(row.part), M::Value::of(row.value.clone()));
+    Record { key: row.key.into(), part, data: row.data.into(), value, seq, at, version }
 }
 
 /// The first and last `seq` of each batch to replay.

@@ -219,6 +219,7 @@ mod tests {
     struct Plain;
     impl Model for Plain {
         type Part = ();
+        type Value = ();
         const PART_FIELDS: &'static [&'static str] = &[];
         const TABLE: &'static str = "storage";
         const COLUMNS: &'static [Column] = &[Column { name: "key", source: Source::Key }];
@@ -230,7 +231,7 @@ mod tests {
 
     fn record(seq: u64) -> Arc<Record<Plain>> {
         let data = "{}".into();
-        Arc::new(Record { key: "k".into(), part: (), data, seq, at: seq as i64, version: 1 })
+        Arc::new(Record { key: "k".into(), part: (), data, value: (), seq, at: seq as i64, version: 1 })
     }
 
     fn seqs(batch: &[Arc<Record<Plain>>]) -> Vec<u64> {

@@ -37,6 +37,7 @@ struct Planned<M: Model> {
     part: M::Part,
     /// Empty for a removal.
     data: Box<str>,
+    value: M::Value,
     body: Body,
     version: u32,
     before: Before<M>,
@@ -82,7 +83,7 @@ impl<M: Model> Plan<M> {
         let of = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
         let mut effects: Vec<Effect<M>> = Vec::with_capacity(self.lines.len());
         for (line, number) in self.lines.into_iter().zip(1..) {
-            let Planned { key, part, data, body, version, before } = line;
+            let Planned { key, part, data, value, body, version, before } = line;
             let batch = (of > 1).then_some(BatchPlace { number, of });
             let stamp = log.push(body, Marks::version(version).removal(data.is_empty()).batch(batch));
             let before = match before {
@@ -90,7 +91,7 @@ impl<M: Model> Plan<M> {
                 Before::Record(record) => Some(record),
                 Before::Planned(at) => effects.get(at).map(|effect| Arc::clone(&effect.now)),
             };
-            let now = Arc::new(Record { key, part, data, seq: stamp.seq, at: stamp.at, version });
+            let now = Arc::new(Record { key, part, data, value, seq: stamp.seq, at: stamp.at, version });
             effects.push(Effect { now, before });
         }
         effects
@@ -99,10 +100,11 @@ impl<M: Model> Plan<M> {
     fn add(&mut self, write: Write<M>, cache: &Cache<M>, is_alone: bool) -> Result<()> {
         let Write { key, what, condition } = write;
         match what {
-            What::Put(part, data, body) => {
+            What::Put(part, data, value, body) => {
                 let state = self.state(&key, &part, cache, condition.is_some());
                 check(&key, condition, &state)?;
-                self.plan(Planned { key, part, data, body, version: next(&state), before: state.record }, is_alone);
+                let version = next(&state);
+                self.plan(Planned { key, part, data, value, body, version, before: state.record }, is_alone);
             }
             What::Remove(part, body) => {
                 let state = self.state(&key, &part, cache, true);
@@ -124,7 +126,10 @@ impl<M: Model> Plan<M> {
     fn remove(&mut self, key: Key, part: M::Part, body: Body, state: State<M>, is_alone: bool) {
         if !matches!(state.record, Before::None) {
             let version = next(&state);
-            self.plan(Planned { key, part, data: "".into(), body, version, before: state.record }, is_alone);
+            self.plan(
+                Planned { key, part, data: "".into(), value: M::Value::default(), body, version, before: state.record },
+                is_alone,
+            );
         }
     }
 

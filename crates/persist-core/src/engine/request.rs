@@ -42,8 +42,8 @@ pub struct Write<M: Model> {
 
 #[derive(Debug)]
 pub(super) enum What<M: Model> {
-    /// The normalized data, and the line's body.
-    Put(M::Part, Box<str>, Body),
+    /// The part, the normalized data, what there is besides, and the line's body.
+    Put(M::Part, Box<str>, M::Value, Body),
     Remove(M::Part, Body),
     /// The removal of each record that the key may have, as `plan::find_keys` found them.
     RemoveKey(Vec<(M::Part, Body)>),
@@ -53,7 +53,7 @@ impl<M: Model> Write<M> {
     /// At most so many bytes will its lines take.
     pub(super) fn bytes_at_most(&self) -> usize {
         match &self.what {
-            What::Put(_, _, body) | What::Remove(_, body) => body.line_bytes_at_most(),
+            What::Put(.., body) | What::Remove(_, body) => body.line_bytes_at_most(),
             What::RemoveKey(removals) => removals.iter().map(|(_, body)| body.line_bytes_at_most()).sum(),
         }
     }
@@ -74,7 +74,7 @@ impl<M: Model> Put<M> {
     /// Writes this.
     pub fn new(entry: Entry<'_, M>) -> Self {
         let body = entry.body();
-        let what = What::Put(entry.part, entry.data.into_boxed_str(), body);
+        let what = What::Put(entry.part, entry.data.into_boxed_str(), entry.value, body);
         Self(Write { key: Key::from(entry.key), what, condition: None })
     }
 

@@ -198,7 +198,7 @@ impl<M: Model> Shared<M> {
                 return Err(Error::input("key: the id of a record is longer than a record may be"));
             }
             match &write.what {
-                What::Put(_, data, _) => self.checked_extra.check(data),
+                What::Put(_, data, ..) => self.checked_extra.check(data),
                 What::Remove(..) | What::RemoveKey(_) => Ok(()),
             }
         })

@@ -367,6 +367,7 @@ struct Seats;
 
 impl Model for Seats {
     type Part = ();
+    type Value = ();
     const PART_FIELDS: &'static [&'static str] = &[];
     const TABLE: &'static str = "seats";
     const COLUMNS: &'static [Column] =

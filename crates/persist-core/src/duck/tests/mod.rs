@@ -28,6 +28,7 @@ struct Dated;
 
 impl Model for Dated {
     type Part = Option<Box<str>>;
+    type Value = ();
     const PART_FIELDS: &'static [&'static str] = &["process_name"];
     const TABLE: &'static str = "storage";
     const COLUMNS: &'static [Column] = &[
@@ -56,7 +57,15 @@ const AT: i64 = 1_736_937_000_000_000;
 
 fn record(key: &str, part: Option<&str>, seq: u64, data: &str) -> Arc<Record<Dated>> {
     let part = part.map(Into::into);
-    Arc::new(Record { key: key.into(), part, data: data.into(), seq, at: AT + seq as i64, version: seq as u32 })
+    Arc::new(Record {
+        key: key.into(),
+        part,
+        data: data.into(),
+        value: (),
+        seq,
+        at: AT + seq as i64,
+        version: seq as u32,
+    })
 }
 
 /// The record `seq` of key `k{id}`, without a part.

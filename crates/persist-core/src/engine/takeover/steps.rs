@@ -183,7 +183,15 @@ impl<M: Model> Takeover<M> {
                 .map_err(|error| refused(&place, &error))?;
             changes.report(&place, report);
             let (key, version) = (Key::from(row.key), row.version);
-            records.put(Record { key, part, data: data.into(), seq: 0, at: row.at, version });
+            records.put(Record {
+                key,
+                part,
+                data: data.into(),
+                value: M::Value::default(),
+                seq: 0,
+                at: row.at,
+                version,
+            });
             Ok(())
         })
     }
@@ -198,7 +206,7 @@ impl<M: Model> Takeover<M> {
                 .map_err(|error| refused(place, &error))?;
             let (key, part) = (Key::from(written.key.as_str()), M::part_from(&part));
             let version = records.get(&written.key, &part).map_or(0, |held| held.version).saturating_add(1);
-            records.put(Record { key, part, data: data.into(), seq: 0, at: *at, version });
+            records.put(Record { key, part, data: data.into(), value: M::Value::default(), seq: 0, at: *at, version });
             Ok(())
         })
     }

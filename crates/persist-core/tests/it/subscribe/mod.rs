@@ -21,6 +21,7 @@ struct Plain;
 
 impl Model for Plain {
     type Part = ();
+    type Value = ();
     const PART_FIELDS: &'static [&'static str] = &[];
     const TABLE: &'static str = "storage";
     const COLUMNS: &'static [Column] =
