@@ -142,6 +142,6 @@ pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Column, Model, RecordValue, Scalar, Source};
+pub use model::{Column, History, Model, RecordValue, Scalar, Source};
 pub use record::Record;
 pub use timestamp::{Timestamp, TimestampPolicy};

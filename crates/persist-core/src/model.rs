@@ -25,6 +25,10 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// The columns of the main table, in order.
     const COLUMNS: &'static [Column];
 
+    /// Where every write is kept; `None`: only the newest of each id is. Then [`Model::TABLE`], which has the newest, is in
+    /// a file of its own, and records are read into memory as they are asked for.
+    const HISTORY: Option<History> = None;
+
     /// Further names that no extra column may have; those of [`Model::COLUMNS`] are taken anyhow.
     const RESERVED: &'static [&'static str] = &[];
 
@@ -37,6 +41,17 @@ pub trait Model: Debug + Send + Sync + 'static {
 
     /// Makes a part of its fields, as many and in the order of [`Model::PART_FIELDS`].
     fn part_from(fields: &[Option<&str>]) -> Self::Part;
+}
+
+/// What a model that keeps every write says of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The table of all writes, which is in the store's database. It has [`Model::COLUMNS`], and one row for each write.
+    pub table: &'static str,
+    /// The name of the file of the newest records, beside the store's database.
+    pub latest_file: &'static str,
+    /// Records are read into memory together that agree in the key and so many first fields of the part.
+    pub loaded_by: usize,
 }
 
 /// A column of a model's table.

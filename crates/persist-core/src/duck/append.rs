@@ -42,7 +42,7 @@ impl Appender {
     }
 
     /// Appends records and removals, which come in the order of their `seq`, and says that all up to `watermark` are
-    /// there: both or neither. Of several of one id only the last is written. `records` may be empty. Answers how many rows were written.
+    /// there: both or neither. Of several of one id only the last is written, but where all writes are kept. `records` may be empty. Answers how many rows were written.
     ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing was written, or, where the error
@@ -53,7 +53,11 @@ impl Appender {
         watermark: u64,
         at_micros: i64,
     ) -> Result<usize> {
-        let kept = newest_of_each_id(records);
+        let kept = if self.table.history.is_some() {
+            records.iter().map(Arc::as_ref).collect()
+        } else {
+            newest_of_each_id(records)
+        };
         let done = self.connection.execute_batch("BEGIN TRANSACTION").and_then(|()| {
             self.fill(&kept, watermark, at_micros)?;
             self.connection.execute_batch("COMMIT")

@@ -95,7 +95,9 @@ impl Database {
     }
 
     fn count_ids(&self) -> Result<u64> {
-        self.count(&format!("({})", self.table.current(&self.base(), &self.delta())))
+        let connection = self.connect()?;
+        let delta = self.delta(&connection).map_err(|error| failed("cannot count the rows of", &self.path, error))?;
+        self.count(&format!("({})", self.table.current(&self.base(), &delta)))
     }
 
     fn count(&self, table: &str) -> Result<u64> {

@@ -33,22 +33,33 @@ impl Database {
     }
 
     fn merge_on(&self, connection: &Connection) -> duckdb::Result<Merged> {
-        let (base, delta, removed, meta) = (self.base(), self.delta(), self.removed(), self.meta());
+        connection.execute_batch("BEGIN TRANSACTION")?;
+        let (base, delta, removed, meta) = (self.base(), self.delta(connection)?, self.removed(), self.meta());
         let superseded = self.table.superseded(&base, &delta);
         let back_again = self.table.superseded(&removed, &delta);
         let newly_removed = self.table.removed(&delta);
-        let newest = self.table.newest(&delta);
-        let columns = self.table.column_list();
-        connection.execute_batch("BEGIN TRANSACTION")?;
+        let newest = self.table.merged(&delta);
         let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
-        let moved = connection.execute(&format!("INSERT INTO {base} ({columns}) {newest}"), [])?;
+        let moved = connection.execute(&format!("INSERT INTO {base} {newest}"), [])?;
         connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
         connection.execute(&format!("INSERT INTO {removed} {newly_removed}"), [])?;
-        connection.execute(&format!("DELETE FROM {delta}"), [])?;
-        connection.execute(
-            &format!("DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})"),
-            [],
-        )?;
+        match self.applied_meta() {
+            None => {
+                connection.execute(&format!("DELETE FROM {delta}"), [])?;
+                connection.execute(
+                    &format!(
+                        "DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})"
+                    ),
+                    [],
+                )?;
+            }
+            Some(applied) => {
+                connection.execute(&format!("DELETE FROM {applied}"), [])?;
+                let newest =
+                    format!("SELECT store, watermark, \"at\" FROM {meta} ORDER BY watermark DESC, rowid DESC LIMIT 1");
+                connection.execute(&format!("INSERT INTO {applied} {newest}"), [])?;
+            }
+        }
         let base_rows = connection.query_row(&format!("SELECT count(*) FROM {base}"), [], |row| row.get(0))?;
         connection.execute_batch("COMMIT")?;
         Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
@@ -64,11 +75,16 @@ impl Database {
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database) where the checkpoint failed; the instance is invalid then.
     pub(crate) fn checkpoint(&self) -> Result<bool> {
-        match self.connect()?.execute_batch("CHECKPOINT") {
-            Ok(()) => Ok(true),
-            Err(error) if is_refused_checkpoint(&error) => Ok(false),
-            Err(error) => Err(failed("cannot checkpoint", &self.path, error)),
+        let connection = self.connect()?;
+        // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
+        for catalog in self.catalogs() {
+            match connection.execute_batch(&format!("CHECKPOINT {catalog}")) {
+                Ok(()) => {}
+                Err(error) if is_refused_checkpoint(&error) => return Ok(false),
+                Err(error) => return Err(failed("cannot checkpoint", &self.path, error)),
+            }
         }
+        Ok(true)
     }
 
     /// Forgets the ids that were removed before a moment, in microseconds since 1970 UTC, as far as a merge has moved

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::append::Appender;
 use super::failure::failed;
-use super::schema::{self, META, REMOVED, Table, quote};
+use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, Fs};
 
@@ -24,6 +24,8 @@ pub(crate) struct Database {
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
     catalog: String,
+    /// The name of the file with the base, quoted: the same, but for a model that keeps all writes.
+    base_catalog: String,
 }
 
 /// How far a database has been flushed, and for whom.
@@ -58,7 +60,7 @@ impl Database {
     /// # Errors
     /// As [`Database::open`].
     pub(crate) fn open_original(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Option<Self>> {
-        let database = Self::open_unchecked(fs, path, table, AccessMode::ReadWrite)?;
+        let database = Self::open_unchecked(fs, path, table, false)?;
         let theirs = schema::check_original(&database.root.lock(), &database.path, table)?;
         Ok(theirs.then_some(database))
     }
@@ -72,34 +74,50 @@ impl Database {
     /// [`Locked`](ErrorKind::Locked) where another process has it, [`Database`](ErrorKind::Database) for a file of a
     /// later DuckDB.
     pub(crate) fn open(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
-        Self::open_checked(fs, path, table, AccessMode::ReadWrite)
+        Self::open_checked(fs, path, table, false)
     }
 
     /// As [`open`](Database::open), to read alone: nothing of the file or beside it changes.
     pub(crate) fn open_to_read(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
-        Self::open_checked(fs, path, table, AccessMode::ReadOnly)
+        Self::open_checked(fs, path, table, true)
     }
 
-    fn open_checked(fs: &dyn Fs, path: &Path, table: &Table, mode: AccessMode) -> Result<Self> {
-        let database = Self::open_unchecked(fs, path, table, mode)?;
-        schema::check(&database.root.lock(), &database.path, table)?;
+    fn open_checked(fs: &dyn Fs, path: &Path, table: &Table, read_only: bool) -> Result<Self> {
+        let mut database = Self::open_unchecked(fs, path, table, read_only)?;
+        schema::check(&database.root.lock(), &database.path, table, &unquoted(&database.catalog), false)?;
+        if let [_, latest] = table.files(&database.path).as_slice() {
+            database.attach_base(fs, latest, read_only)?;
+        }
         Ok(database)
     }
 
-    fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, mode: AccessMode) -> Result<Self> {
+    /// Attaches the file of the newest records.
+    fn attach_base(&mut self, fs: &dyn Fs, path: &Path, read_only: bool) -> Result<()> {
+        const NAME: &str = "persist_latest";
+        refuse_empty(fs, path)?;
+        let Some(text) = path.to_str() else {
+            return Err(Error::config(format!("{} is not Unicode, which DuckDB can't take here", path.display())));
+        };
+        let only = if read_only { " (READ_ONLY)" } else { "" };
+        let sql = format!("ATTACH '{}' AS {}{only}", text.replace('\'', "''"), quote(NAME));
+        self.root.lock().execute_batch(&sql).map_err(|error| failed("cannot open", path, error))?;
+        schema::check(&self.root.lock(), path, &self.table, NAME, true)?;
+        self.base_catalog = quote(NAME);
+        Ok(())
+    }
+
+    fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, read_only: bool) -> Result<Self> {
+        let mode = if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
         let path = plain(path)?;
-        // DuckDB would make a new database of a missing file, and of an empty one.
-        let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
-        if found.map_err(|error| Error::io("cannot open", &path, error))? {
-            return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
-        }
+        refuse_empty(fs, &path)?;
         let opened = || -> duckdb::Result<_> {
             let connection = connect(&path, mode)?;
             let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
             Ok((connection, quote(&catalog)))
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
-        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
+        let base_catalog = catalog.clone();
+        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog })
     }
 
     /// The main table.
@@ -112,11 +130,12 @@ impl Database {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) where it names no store.
     pub(crate) fn state(&self) -> Result<State> {
+        let connection = self.connect()?;
+        let delta = self.delta(&connection).map_err(|error| failed("cannot read the state of", &self.path, error))?;
         let sql = format!(
-            "SELECT store, watermark, coalesce(epoch_us(\"at\"), 0), (SELECT count(*) FROM {}), (SELECT count(*) FROM {}) FROM {} \
+            "SELECT store, watermark, coalesce(epoch_us(\"at\"), 0), (SELECT count(*) FROM {}), (SELECT count(*) FROM {delta}) FROM {} \
              ORDER BY watermark DESC, rowid DESC LIMIT 1",
             self.base(),
-            self.delta(),
             self.meta(),
         );
         let read = |row: &duckdb::Row<'_>| {
@@ -128,7 +147,7 @@ impl Database {
                 delta_rows: row.get(4)?,
             })
         };
-        match self.connect()?.query_row(&sql, [], read) {
+        match connection.query_row(&sql, [], read) {
             Err(duckdb::Error::QueryReturnedNoRows) => {
                 Err(Error::new(ErrorKind::Corrupt, format!("{} names no store", self.path.display())))
             }
@@ -165,27 +184,65 @@ impl Database {
 
     /// The main table, quoted, with its catalog: a bare name would find a view of that name first.
     pub(super) fn base(&self) -> String {
-        self.qualified(self.table.name)
+        qualified(&self.base_catalog, self.table.name)
     }
 
-    /// The delta, likewise.
-    pub(super) fn delta(&self) -> String {
-        self.qualified(&self.table.delta_name())
+    /// What was flushed and is not in the base yet: the delta, or the part of the history that the base lacks, as this
+    /// connection's transaction sees it.
+    pub(super) fn delta(&self, connection: &Connection) -> duckdb::Result<String> {
+        let all = self.appended();
+        match self.applied_meta() {
+            None => Ok(all),
+            Some(meta) => {
+                let sql = format!("SELECT coalesce(max(watermark), 0) FROM {meta}");
+                let applied: u64 = connection.query_row(&sql, [], |row| row.get(0))?;
+                Ok(format!("(FROM {all} WHERE {} > {applied})", quote(SEQ)))
+            }
+        }
+    }
+
+    /// The table that flushes append to, quoted, with its catalog.
+    pub(super) fn appended(&self) -> String {
+        qualified(&self.catalog, &self.table.delta_name())
     }
 
     /// `persist_removed`, likewise.
     pub(super) fn removed(&self) -> String {
-        self.qualified(REMOVED)
+        qualified(&self.base_catalog, REMOVED)
     }
 
     /// `persist_meta`, likewise.
     pub(super) fn meta(&self) -> String {
-        self.qualified(META)
+        qualified(&self.catalog, META)
     }
 
-    fn qualified(&self, name: &str) -> String {
-        format!("{}.\"main\".{}", self.catalog, quote(name))
+    /// The table that says up to which `seq` the base has a history's rows.
+    pub(super) fn applied_meta(&self) -> Option<String> {
+        self.table.history.map(|_| qualified(&self.base_catalog, META))
     }
+
+    /// The files' names in DuckDB, quoted: the one that flushes append to first.
+    pub(super) fn catalogs(&self) -> Vec<&str> {
+        let base = self.table.history.map(|_| self.base_catalog.as_str());
+        std::iter::once(self.catalog.as_str()).chain(base).collect()
+    }
+}
+
+fn qualified(catalog: &str, name: &str) -> String {
+    format!("{catalog}.\"main\".{}", quote(name))
+}
+
+fn unquoted(name: &str) -> String {
+    name.trim_matches('"').replace("\"\"", "\"")
+}
+
+/// DuckDB would make a new database of a missing file, and of an empty one.
+fn refuse_empty(fs: &dyn Fs, path: &Path) -> Result<()> {
+    let found = fs.open(path, Access::Read).and_then(|file| file.is_empty());
+    if found.map_err(|error| Error::io("cannot open", path, error))? {
+        return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
+    }
+    Ok(())
 }
 
 /// The files that DuckDB keeps beside a database while it has no checkpoint of everything: the log, the log that

@@ -6,6 +6,7 @@ use duckdb::Connection;
 
 use super::database::Database;
 use super::failure::failed;
+use super::query::has_rows;
 use super::schema::quote;
 use crate::error::{Error, Result};
 
@@ -45,8 +46,9 @@ impl Database {
         connection.execute_batch(&format!("SET partitioned_write_max_open_files = {FILES_AT_ONCE}"))?;
         // One transaction: the values and the files are of one moment.
         connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
-        let current = if self.has_delta(connection)? {
-            self.table.current(&self.base(), &self.delta())
+        let delta = self.delta(connection)?;
+        let current = if has_rows(connection, &delta)? {
+            self.table.current(&self.base(), &delta)
         } else {
             format!("FROM {}", self.base())
         };

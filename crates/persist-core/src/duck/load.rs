@@ -38,8 +38,9 @@ impl Database {
         let connection = self.connect()?;
         let begun = connection.execute_batch("BEGIN TRANSACTION READ ONLY");
         begun.map_err(|error| failed("cannot read", &self.path, error))?;
-        let (columns, seq, op) = (self.loaded_columns(), quote(SEQ), quote(OP));
-        let delta = format!("SELECT {columns}, {seq}, {op} FROM {} ORDER BY {seq}", self.delta());
+        let (columns, seq, op) = (self.loaded_columns(&self.table.column(Source::Version)), quote(SEQ), quote(OP));
+        let delta = self.delta(&connection).map_err(|error| failed("cannot read", &self.path, error))?;
+        let delta = format!("SELECT {columns}, {seq}, {op} FROM {delta} ORDER BY {seq}");
         self.stream(&connection, &self.select_base(), each)?;
         self.stream(&connection, &self.select_removed(), each)?;
         self.stream(&connection, &delta, each)
@@ -51,7 +52,8 @@ impl Database {
     }
 
     fn select_base(&self) -> String {
-        format!("SELECT {}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.loaded_columns(), self.base())
+        let columns = self.loaded_columns(&self.table.count_column());
+        format!("SELECT {columns}, 0::UBIGINT, {PUT}::UTINYINT FROM {}", self.base())
     }
 
     fn select_removed(&self) -> String {
@@ -67,7 +69,8 @@ impl Database {
         )
     }
 
-    fn loaded_columns(&self) -> String {
+    /// The columns of a row, its versions counted by the column `version`.
+    fn loaded_columns(&self, version: &str) -> String {
         let mut columns = vec![self.table.column(Source::Key)];
         columns.extend((0..self.table.parts).map(|n| format!("{}::VARCHAR", self.table.column(Source::Part(n)))));
         columns.push(self.table.column(Source::Data));
@@ -75,7 +78,7 @@ impl Database {
             columns.push(format!("{}::{kind}", self.table.column(source)));
         }
         columns.push(format!("{}::TIMESTAMP", self.table.column(Source::UpdatedAt)));
-        columns.push(format!("{}::INTEGER", self.table.column(Source::Version)));
+        columns.push(format!("{version}::INTEGER"));
         columns.join(", ")
     }
 

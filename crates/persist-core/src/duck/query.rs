@@ -61,17 +61,19 @@ impl Database {
 
     /// Hides the main table by a view of base and delta, of this connection only. Without a delta the table is right.
     fn hide_table(&self, connection: &Connection) -> duckdb::Result<()> {
-        if !self.has_delta(connection)? {
+        let delta = self.delta(connection)?;
+        // The base of a history is in another file, where its bare name would not be found.
+        if self.table.history.is_none() && !has_rows(connection, &delta)? {
             return Ok(());
         }
-        let current = self.table.current(&self.base(), &self.delta());
+        let current = self.table.current(&self.base(), &delta);
         connection.execute_batch(&format!("CREATE TEMP VIEW {} AS {current}", quote(self.table.name)))
     }
+}
 
-    /// Whether anything was flushed and not yet merged, as this connection's transaction sees it.
-    pub(super) fn has_delta(&self, connection: &Connection) -> duckdb::Result<bool> {
-        connection.query_row(&format!("SELECT EXISTS (FROM {})", self.delta()), [], |row| row.get(0))
-    }
+/// Whether there is any row in what a query reads, as this connection's transaction sees it.
+pub(super) fn has_rows(connection: &Connection, from: &str) -> duckdb::Result<bool> {
+    connection.query_row(&format!("SELECT EXISTS (FROM {from})"), [], |row| row.get(0))
 }
 
 /// How DuckDB's own parser sees a text.

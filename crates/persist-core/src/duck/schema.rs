@@ -11,7 +11,7 @@ use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
 use crate::fs::Fs;
-use crate::model::{Column, Model, Source};
+use crate::model::{Column, History, Model, Source};
 
 /// Says which store a file belongs to and how far it has been flushed.
 pub(super) const META: &str = "persist_meta";
@@ -28,6 +28,14 @@ pub(super) const PUT: u8 = 0;
 /// The id was removed.
 pub(super) const REMOVE: u8 = 1;
 
+/// In a base beside a history: how often the id has been written.
+const COUNT: &str = "persist_version";
+/// In a base beside a history: what it is ordered by.
+pub(super) const HASH: &str = "persist_hash";
+
+/// A table's name and its columns with their types.
+type Definition<'a> = (String, Vec<(&'a str, &'a str)>);
+
 const META_COLUMNS: [(&str, &str); 3] = [("store", "VARCHAR"), ("watermark", "UBIGINT"), ("at", "TIMESTAMP")];
 
 /// A model's main table.
@@ -39,12 +47,13 @@ pub(crate) struct Table {
     pub(super) extra: ExtraSchema,
     /// How many fields a part has; not each need have a column.
     pub(super) parts: usize,
+    pub(super) history: Option<History>,
 }
 
 impl Table {
     /// The table of a model with these extra columns.
     pub(crate) fn of<M: Model>(extra: ExtraSchema) -> Self {
-        Self { name: M::TABLE, columns: M::COLUMNS, extra, parts: M::PART_FIELDS.len() }
+        Self { name: M::TABLE, columns: M::COLUMNS, extra, parts: M::PART_FIELDS.len(), history: M::HISTORY }
     }
 
     /// The columns after the model's.
@@ -52,14 +61,46 @@ impl Table {
         &self.extra
     }
 
-    /// The name of the delta.
+    /// The name of the delta; where all writes are kept, of the table of these.
     pub(super) fn delta_name(&self) -> String {
-        format!("{}_delta", self.name)
+        self.history.map_or_else(|| format!("{}_delta", self.name), |history| history.table.to_owned())
+    }
+
+    /// The files of a database whose main file this is.
+    pub(crate) fn files(&self, main: &Path) -> Vec<PathBuf> {
+        let latest = self.history.map(|history| main.with_file_name(history.latest_file));
+        std::iter::once(main.to_owned()).chain(latest).collect()
     }
 
     /// The table's columns, quoted, with commas.
     pub(super) fn column_list(&self) -> String {
         self.definitions().iter().map(|(name, _)| quote(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The table's columns as rows of the delta fill them: the newest of all that are kept is called version 1.
+    fn shown_list(&self) -> String {
+        let is_version = |name: &str| self.columns.iter().any(|c| c.name == name && c.source == Source::Version);
+        let shown = |name: &str| match self.history {
+            Some(_) if is_version(name) => format!("1::INTEGER AS {}", quote(name)),
+            _ => quote(name),
+        };
+        self.definitions().iter().map(|(name, _)| shown(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What fills the columns of the base that no query shows, with commas.
+    fn hidden_list(&self) -> Option<String> {
+        self.history.map(|_| format!("{}, {}", self.column(Source::Version), self.hash(&self.column(Source::Key))))
+    }
+
+    /// By what the base is ordered where it is read by key: rows of one key then stand together, and keys that begin
+    /// alike do not. (Of a text DuckDB keeps the first 8 bytes for each row group.)
+    pub(super) fn hash(&self, key: &str) -> String {
+        format!("md5_number_lower({key})")
+    }
+
+    /// The column of the base that counts the versions of its id.
+    pub(super) fn count_column(&self) -> String {
+        self.history.map_or_else(|| self.column(Source::Version), |_| quote(COUNT))
     }
 
     /// The column filled from `source`, quoted; NULL where the model has none.
@@ -70,7 +111,7 @@ impl Table {
             .map_or("NULL".to_owned(), |column| quote(column.name))
     }
 
-    fn id_columns(&self) -> impl Iterator<Item = &Column> {
+    pub(super) fn id_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| matches!(column.source, Source::Key | Source::Part(_)))
     }
 
@@ -108,9 +149,26 @@ impl Table {
     ///
     /// A `persist_seq` stands for one row, so that the aggregate carries no data along, as a window function would.
     pub(super) fn newest(&self, delta: &str) -> String {
+        format!("SELECT {} FROM {delta} {}", self.shown_list(), self.where_newest(delta),)
+    }
+
+    /// The same as rows of the base.
+    pub(super) fn merged(&self, delta: &str) -> String {
+        match self.hidden_list() {
+            None => self.newest(delta),
+            Some(hidden) => format!(
+                "SELECT {}, {hidden} FROM {delta} {} ORDER BY {}",
+                self.shown_list(),
+                self.where_newest(delta),
+                self.hash(&self.column(Source::Key)),
+            ),
+        }
+    }
+
+    /// The condition on rows of the delta that they are the newest of their ids, and there.
+    pub(super) fn where_newest(&self, delta: &str) -> String {
         format!(
-            "SELECT {} FROM {delta} WHERE {op} = {PUT} AND {seq} IN (SELECT max({seq}) FROM {delta} GROUP BY {})",
-            self.column_list(),
+            "WHERE {op} = {PUT} AND {seq} IN (SELECT max({seq}) FROM {delta} GROUP BY {})",
             self.id_list(),
             op = quote(OP),
             seq = quote(SEQ),
@@ -140,6 +198,23 @@ impl Table {
         own.chain(self.extra.columns().iter().map(|column| (column.name.as_str(), column.kind.sql()))).collect()
     }
 
+    fn base_definitions(&self) -> Vec<(&str, &str)> {
+        let mut definitions = self.definitions();
+        if self.history.is_some() {
+            definitions.extend([(COUNT, "INTEGER"), (HASH, "UBIGINT")]);
+        }
+        definitions
+    }
+
+    /// The tables of the base, which are in a file of their own where all writes are kept, and those beside the delta.
+    fn tables(&self) -> (Vec<Definition<'_>>, Vec<Definition<'_>>) {
+        let meta = || (META.to_owned(), META_COLUMNS.to_vec());
+        let base =
+            vec![(self.name.to_owned(), self.base_definitions()), (REMOVED.to_owned(), self.removed_definitions())];
+        let delta = vec![(self.delta_name(), self.delta_definitions()), meta()];
+        if self.history.is_some() { (base.into_iter().chain([meta()]).collect(), delta) } else { (base, delta) }
+    }
+
     fn delta_definitions(&self) -> Vec<(&str, &str)> {
         let mut definitions = self.definitions();
         definitions.extend([(SEQ, "UBIGINT"), (OP, "UTINYINT")]);
@@ -162,6 +237,12 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }
+    let (base, _) = table.tables();
+    if let [_, latest] = table.files(path).as_slice() {
+        // First: what a crash leaves of it is empty, and made again.
+        create_file_aside(fs, latest, &base, store_id)?;
+        aside::put_in_place(fs, latest)?;
+    }
     create_aside(fs, path, table, store_id)?;
     aside::put_in_place(fs, path)
 }
@@ -169,29 +250,31 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
 /// The first half of [`create`]: answers the path of the file written aside, in place of what a crash left there.
 pub(super) fn create_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<PathBuf> {
     let path = &database::plain(path)?;
+    let (base, delta) = table.tables();
+    let tables = if table.history.is_some() { delta } else { base.into_iter().chain(delta).collect() };
+    create_file_aside(fs, path, &tables, store_id)
+}
+
+fn create_file_aside(fs: &dyn Fs, path: &Path, tables: &[Definition<'_>], store_id: &str) -> Result<PathBuf> {
     aside::clear_aside(fs, path)?;
     let aside = aside::aside(path);
-    fill(&aside, table, store_id).map_err(|error| failed("cannot create", &aside, error))?;
+    fill(&aside, tables, store_id).map_err(|error| failed("cannot create", &aside, error))?;
     Ok(aside)
 }
 
-fn fill(path: &Path, table: &Table, store_id: &str) -> duckdb::Result<()> {
+fn fill(path: &Path, tables: &[Definition<'_>], store_id: &str) -> duckdb::Result<()> {
     let connection = database::connect(path, AccessMode::ReadWrite)?;
-    let mut sql = create_table(table.name, &table.definitions(), "");
-    sql += &create_table(&table.delta_name(), &table.delta_definitions(), " NOT NULL");
-    sql += &create_table(REMOVED, &table.removed_definitions(), " NOT NULL");
-    sql += &create_table(META, &META_COLUMNS, "");
+    let sql: String = tables.iter().map(|(name, columns)| create_table(name, columns)).collect();
     connection.execute_batch(&sql)?;
     connection.execute(&format!("INSERT INTO {} VALUES (?, 0, NULL)", quote(META)), params![store_id])?;
     connection.execute_batch("CHECKPOINT")
 }
 
-/// `own` is what is said of persist's own columns.
-fn create_table(name: &str, columns: &[(&str, &str)], own: &str) -> String {
+fn create_table(name: &str, columns: &[(&str, &str)]) -> String {
     let mut sql = format!("CREATE TABLE {} (", quote(name));
     for (n, (column, kind)) in columns.iter().enumerate() {
         let comma = if n > 0 { ", " } else { "" };
-        let own = if [SEQ, OP].contains(column) { own } else { "" };
+        let own = if [SEQ, OP].contains(column) { " NOT NULL" } else { "" };
         // Writing to a String can't fail.
         let _ = write!(sql, "{comma}{} {kind}{own}", quote(column));
     }
@@ -203,19 +286,24 @@ fn create_table(name: &str, columns: &[(&str, &str)], own: &str) -> String {
 /// # Errors
 /// [`Config`](ErrorKind::Config) for a database that persist did not make, [`Schema`](ErrorKind::Schema) with every
 /// difference.
-pub(super) fn check(connection: &Connection, path: &Path, table: &Table) -> Result<()> {
-    let found = columns(connection).map_err(|error| failed("cannot read the tables of", path, error))?;
+///
+/// `catalog` is DuckDB's name of the file, and `is_base` says whether it is the one with the base where there are two.
+pub(super) fn check(connection: &Connection, path: &Path, table: &Table, catalog: &str, is_base: bool) -> Result<()> {
+    let found = columns(connection, catalog).map_err(|error| failed("cannot read the tables of", path, error))?;
     if !found.iter().any(|(name, ..)| name == META) {
         return Err(Error::config(format!(
             "{} is not a database of persist: it has no table {META}; name another file",
             path.display()
         )));
     }
+    let (base, delta) = table.tables();
+    let tables = match (table.history.is_some(), is_base) {
+        (true, true) => base,
+        (true, false) => delta,
+        (false, _) => base.into_iter().chain(delta).collect(),
+    };
     let mut differences = Vec::new();
-    compare(table.name, &table.definitions(), &found, &mut differences);
-    compare(&table.delta_name(), &table.delta_definitions(), &found, &mut differences);
-    compare(REMOVED, &table.removed_definitions(), &found, &mut differences);
-    compare(META, &META_COLUMNS, &found, &mut differences);
+    tables.iter().for_each(|(name, columns)| compare(name, columns, &found, &mut differences));
     refuse(path, &differences)
 }
 
@@ -234,9 +322,11 @@ fn refuse(path: &Path, differences: &[String]) -> Result<()> {
 /// [`Schema`](ErrorKind::Schema) with every difference.
 pub(super) fn check_original(connection: &Connection, path: &Path, table: &Table) -> Result<bool> {
     let unreadable = |error| failed("cannot read the tables of", path, error);
-    let found = columns(connection).map_err(unreadable)?;
+    let catalog: String =
+        connection.query_row("SELECT current_database()", [], |row| row.get(0)).map_err(unreadable)?;
+    let found = columns(connection, &catalog).map_err(unreadable)?;
     if found.is_empty() {
-        let sql = create_table(table.name, &table.definitions(), "");
+        let sql = create_table(table.name, &table.definitions());
         connection.execute_batch(&sql).map_err(unreadable)?;
         return Ok(true);
     }
@@ -248,12 +338,12 @@ pub(super) fn check_original(connection: &Connection, path: &Path, table: &Table
     refuse(path, &differences).map(|()| true)
 }
 
-fn columns(connection: &Connection) -> duckdb::Result<Vec<(String, String, String)>> {
+fn columns(connection: &Connection, catalog: &str) -> duckdb::Result<Vec<(String, String, String)>> {
     let mut statement = connection.prepare(
         "SELECT table_name, column_name, data_type FROM duckdb_columns() \
-         WHERE database_name = current_database() AND schema_name = 'main' ORDER BY table_oid, column_index",
+         WHERE database_name = ? AND schema_name = 'main' ORDER BY table_oid, column_index",
     )?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows = statement.query_map([catalog], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.collect()
 }
 

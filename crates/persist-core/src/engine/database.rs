@@ -60,8 +60,10 @@ impl Handle {
 
     /// Removes DuckDB's own logs that were set aside: the database is closed and whole without them.
     pub(super) fn remove_logs_set_aside(&self) -> Result<()> {
-        for log in own_logs(&self.path).iter().map(|log| aside(log)) {
-            remove_if_there(self.fs.as_ref(), &log)?;
+        for file in self.table.files(&self.path) {
+            for log in own_logs(&file).iter().map(|log| aside(log)) {
+                remove_if_there(self.fs.as_ref(), &log)?;
+            }
         }
         Ok(())
     }
@@ -70,7 +72,7 @@ impl Handle {
     pub(super) fn reopen(&self) -> Result<State> {
         // Two instances of one process on one file lose tables silently, so the old one has to be gone.
         drop(self.take(Duration::from_secs(10))?);
-        set_logs_aside(self.fs.as_ref(), &self.path)?;
+        set_logs_aside(self.fs.as_ref(), &self.path, &self.table)?;
         let database = Database::open(self.fs.as_ref(), &self.path, &self.table)?;
         let state = database.state()?;
         *self.open.lock() = Some(Arc::new(database));
@@ -80,9 +82,9 @@ impl Handle {
 
 /// Renames DuckDB's own logs, so that the database opens as its last checkpoint left it. They are kept for whoever
 /// wants to look, until the store is closed.
-pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path) -> Result<bool> {
+pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path, table: &Table) -> Result<bool> {
     let mut any = false;
-    for log in own_logs(database) {
+    for log in table.files(database).iter().flat_map(|file| own_logs(file)) {
         if fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
             fs.rename(&log, &aside(&log)).map_err(|error| Error::io("cannot set aside", &log, error))?;
             any = true;

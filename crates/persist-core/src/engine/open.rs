@@ -63,7 +63,7 @@ impl<M: Model> Engine<M> {
             Some(identity) => (identity, RecoveryReport::default()),
             None => create::<M>(location, &table, &options)?,
         };
-        if set_logs_aside(fs.as_ref(), &location.database)? {
+        if set_logs_aside(fs.as_ref(), &location.database, &table)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
         let database = open_database(fs.as_ref(), location, &table, &identity)?;
