@@ -99,6 +99,15 @@ macro_rules! store_verbs {
                 self.engine.sync()
             }
 
+            /// As [`sync`](Self::sync), without blocking a thread.
+            ///
+            /// # Errors
+            /// As [`sync`](Self::sync).
+            #[cfg(feature = "tokio")]
+            pub async fn sync_async(&self) -> $crate::Result<()> {
+                self.engine.sync_async().await
+            }
+
             /// Flushes all writes so far into DuckDB, and closes the present segment of the log.
             ///
             /// # Errors

@@ -218,7 +218,8 @@ impl<M: Model> Shared<M> {
 
     /// How far the log must come before a write is acknowledged that others made.
     fn reach_of(&self, seq: u64) -> Reach {
-        if seq <= self.sync_asked.load(Ordering::Acquire) { Reach::Durable } else { Reach::Written }
+        let is_in_doubt = !self.log.is_durable(seq) && seq <= self.sync_asked.load(Ordering::Acquire);
+        if is_in_doubt { Reach::Durable } else { Reach::Written }
     }
 
     /// Waits for what one of the engine's threads answers, or until it is gone: a thread that panicked leaves commands

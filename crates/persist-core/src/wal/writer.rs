@@ -310,7 +310,7 @@ impl Log {
                 (true, Reach::Durable) => {
                     let place = shared.places.place(seq);
                     self.gates.wait(place, || drop(shared));
-                    if self.durable.load(Ordering::Acquire) >= seq {
+                    if self.is_durable(seq) {
                         return Ok(());
                     }
                     shared = self.shared.lock();
@@ -319,9 +319,14 @@ impl Log {
         }
     }
 
+    /// Whether everything up to `seq` is durable. It takes no lock.
+    pub fn is_durable(&self, seq: u64) -> bool {
+        self.durable.load(Ordering::Acquire) >= seq
+    }
+
     /// Whether [`Log::wait`] would return at once, be it with an error.
     pub fn has_come(&self, seq: u64, reach: Reach) -> bool {
-        if self.durable.load(Ordering::Acquire) >= seq {
+        if self.is_durable(seq) {
             return true;
         }
         let shared = self.shared.lock();

@@ -4,6 +4,7 @@
 
 mod backup;
 mod disk;
+mod doubt;
 mod examples;
 mod export;
 mod extra;
