@@ -62,5 +62,7 @@ pub use store::{KvStore, Record};
 
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification};
+pub use persist_core::{
+    Backup, Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification,
+};
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};
