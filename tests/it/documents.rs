@@ -143,6 +143,59 @@ fn every_file_that_a_document_links_to_is_there() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// The blocks of a document in the languages of the sources, each with the line it begins at.
+fn excerpts(text: &str) -> Vec<(usize, Vec<&str>)> {
+    let mut excerpts: Vec<(usize, Vec<&str>)> = Vec::new();
+    let mut within = false;
+    for (at, line) in text.lines().enumerate() {
+        match line.trim() {
+            "```rust" | "```toml" if !within => {
+                within = true;
+                excerpts.push((at + 1, Vec::new()));
+            }
+            "```" => within = false,
+            line => {
+                if let Some((_, lines)) = excerpts.last_mut().filter(|_| within) {
+                    lines.push(line);
+                }
+            }
+        }
+    }
+    excerpts
+}
+
+/// Whether the lines stand together in the text, in this order; `// …` stands for any lines between.
+fn stand_in(lines: &[&str], text: &str) -> bool {
+    let text: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut rest = text.as_slice();
+    lines.split(|line| *line == "// …").all(|part| {
+        let found = rest.windows(part.len()).position(|lines| lines == part);
+        rest = found.map_or(&[], |at| &rest[at + part.len()..]);
+        found.is_some()
+    })
+}
+
+#[test]
+fn the_excerpts_of_the_tutorial_stand_in_the_sources() {
+    let documents = documents();
+    let tutorial = documents.iter().find(|file| file.path == "docs/your-own-model.md").unwrap();
+    let sources: Vec<Source> = [".rs", ".toml"].into_iter().flat_map(files).collect();
+    let sources: Vec<&Source> = sources.iter().filter(|file| file.package() == "persist-kv").collect();
+    let excerpts = excerpts(&tutorial.text);
+    assert!(excerpts.len() >= 8, "{excerpts:?}");
+    let stale = excerpts.iter().filter(|(_, lines)| !sources.iter().any(|source| stand_in(lines, &source.text)));
+    let stale: Vec<String> = stale.map(|(at, lines)| format!("line {at}: {}", lines.join("\n"))).collect();
+    assert!(stale.is_empty(), "not in persist-kv:\n{}", stale.join("\n"));
+}
+
+#[test]
+fn an_excerpt_is_lines_that_stand_together() {
+    let text = "fn a() {\n    one();\n    two();\n    three();\n}\n";
+    assert!(stand_in(&["one();", "two();"], text) && stand_in(&["fn a() {", "// …", "three();"], text));
+    assert!(!stand_in(&["one();", "three();"], text) && !stand_in(&["two();", "// …", "one();"], text));
+    assert_eq!(excerpts("```sh\nls\n```\n```rust\n  one();\n```\n"), [(4, vec!["one();"])]);
+}
+
 /// The tests that a line names, as in `dated::open::a_torn_tail_is_cut_kept_and_reported`.
 fn tests_named(line: &str) -> impl Iterator<Item = &str> {
     let names = line.split('`').skip(1).step_by(2).filter_map(|code| code.rsplit_once("::"));

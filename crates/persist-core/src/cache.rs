@@ -147,6 +147,17 @@ impl<M: Model> Cache<M> {
         group.map(|group| group.records().map(Arc::clone).collect()).unwrap_or_default()
     }
 
+    /// The `seq` of the last thing that happened to any record of a key, be it that it was removed; 0 where nothing did.
+    pub(crate) fn last_seq_of(&self, key: &str) -> u64 {
+        let Some((shard, hash)) = self.shard(key) else { return 0 };
+        let shard = shard.read();
+        match shard.groups.find(hash.place(), |group| group.is(hash, key)) {
+            None => 0,
+            Some(Group::One(_, record)) => record.seq,
+            Some(Group::Many(_, records)) => records.iter().map(|record| record.seq).max().unwrap_or(0),
+        }
+    }
+
     /// Puts records in, in this order. Nobody sees some of them and then, of another key, what was before.
     pub(crate) fn apply(&self, records: &[Arc<Record<M>>]) {
         if let [record] = records {

@@ -193,7 +193,8 @@ macro_rules! shared_options {
                 self
             }
 
-            /// Which strings in the data become timestamps. Default: all that are ISO 8601 dates or times.
+            /// Which strings in the data become timestamps. Default: all that are ISO 8601 dates or times; in a store
+            /// whose records have no special fields, none.
             #[must_use]
             pub fn timestamps(mut self, policy: $crate::TimestampPolicy) -> Self {
                 self.options.set_timestamps(policy);

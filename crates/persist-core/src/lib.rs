@@ -77,6 +77,7 @@
 //!         Column { name: "seat", source: Source::Key },
 //!         Column { name: "data", source: Source::Data },
 //!         Column { name: "at", source: Source::UpdatedAt },
+//!         Column { name: "version", source: Source::Version },
 //!     ];
 //!     fn part_text(_: &(), _: usize) -> Option<&str> { None }
 //!     fn part_from(_: &[Option<&str>]) {}

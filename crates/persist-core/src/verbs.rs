@@ -110,6 +110,15 @@ macro_rules! store_verbs {
                 self.engine.sync()
             }
 
+            /// As [`sync`](Self::sync), without blocking a thread.
+            ///
+            /// # Errors
+            /// As [`sync`](Self::sync).
+            #[cfg(feature = "tokio")]
+            pub async fn sync_async(&self) -> $crate::Result<()> {
+                self.engine.sync_async().await
+            }
+
             /// Flushes all writes so far into DuckDB, and closes the present segment of the log.
             ///
             /// # Errors
@@ -159,7 +168,7 @@ macro_rules! store_verbs {
 }
 
 /// Gives the write of a store, its type `Put<'a, T>`, what is the same in every model: conditions, durability, and the ways
-/// to wait; makes the type `Batch` of several writes; and gives the store `batch` and `remove_key`.
+/// to wait; makes the type `Batch` of several writes; and gives the store `batch`.
 ///
 /// `Put` has fields `to: T`, `condition: Option<Condition>` and `durability: Option<Durability>`, a constructor
 /// `new(to: T, key: &str)`, and a method `request(&mut self, store: &Store, data: &D) -> Result<request::Put<Model>>`. It is
@@ -169,8 +178,8 @@ macro_rules! write_verbs {
     ($store:ident, $model:ty) => {
         impl<T> Put<'_, T> {
             /// Only if there is no record of this id; otherwise the write is a
-            /// [`Conflict`]($crate::ErrorKind::Conflict) that carries the
-            /// [version]($crate::Error::present_version) of the one there is.
+            /// [`Conflict`](persist_core::ErrorKind::Conflict) that carries the
+            /// [version](persist_core::Error::present_version) of the one there is.
             pub fn if_absent(mut self) -> Self {
                 self.condition = Some($crate::request::Condition::Absent);
                 self
@@ -194,10 +203,10 @@ macro_rules! write_verbs {
             /// stands.
             ///
             /// # Errors
-            /// [`Input`]($crate::ErrorKind::Input) naming the field, [`Conflict`]($crate::ErrorKind::Conflict),
-            /// [`Io`]($crate::ErrorKind::Io), [`Busy`]($crate::ErrorKind::Busy): nothing was written.
-            /// [`Poisoned`]($crate::ErrorKind::Poisoned): this write is in doubt or was not made, and no more are taken.
-            /// [`Closed`]($crate::ErrorKind::Closed).
+            /// [`Input`](persist_core::ErrorKind::Input) naming the field, [`Conflict`](persist_core::ErrorKind::Conflict),
+            /// [`Io`](persist_core::ErrorKind::Io), [`Busy`](persist_core::ErrorKind::Busy): nothing was written.
+            /// [`Poisoned`](persist_core::ErrorKind::Poisoned): this write is in doubt or was not made, and no more are taken.
+            /// [`Closed`](persist_core::ErrorKind::Closed).
             pub fn data<D: ::serde::Serialize + ?Sized>(
                 mut self,
                 data: &D,
@@ -209,8 +218,8 @@ macro_rules! write_verbs {
             /// thread can have thousands of writes under way.
             ///
             /// # Errors
-            /// As [`data`](Self::data); [`Conflict`]($crate::ErrorKind::Conflict) and, for this write,
-            /// [`Poisoned`]($crate::ErrorKind::Poisoned) come with the ticket.
+            /// As [`data`](Self::data); [`Conflict`](persist_core::ErrorKind::Conflict) and, for this write,
+            /// [`Poisoned`](persist_core::ErrorKind::Poisoned) come with the ticket.
             pub fn submit<D: ::serde::Serialize + ?Sized>(
                 mut self,
                 data: &D,
@@ -236,7 +245,7 @@ macro_rules! write_verbs {
             /// Adds the record with this data, which must serialize to a JSON object, to the batch.
             ///
             /// # Errors
-            /// [`Input`]($crate::ErrorKind::Input) naming the field: nothing was added.
+            /// [`Input`](persist_core::ErrorKind::Input) naming the field: nothing was added.
             pub fn data<D: ::serde::Serialize + ?Sized>(mut self, data: &D) -> $crate::Result<()> {
                 let put = self.request(self.to.store, data)?;
                 self.to.request.put(put);
@@ -266,11 +275,6 @@ macro_rules! write_verbs {
             /// Begins a write of the batch.
             pub fn put<'b>(&'b mut self, key: &'b str) -> Put<'b, &'b mut Self> {
                 Put::new(self, key)
-            }
-
-            /// Adds the removal of all records of a key.
-            pub fn remove_key(&mut self, key: &str) {
-                self.request.remove_key($crate::request::RemoveKey::new(key));
             }
 
             /// How many writes and removals there are.
@@ -314,7 +318,23 @@ macro_rules! write_verbs {
             pub fn batch(&self) -> Batch<'_> {
                 Batch { store: self, request: $crate::request::Batch::new(), durability: None }
             }
+        }
+    };
+}
 
+/// Gives a store with [`write_verbs!`](crate::write_verbs), and its `Batch`, what is there for a model that may have several
+/// records of a key.
+#[macro_export]
+macro_rules! key_verbs {
+    ($store:ident, $model:ty) => {
+        impl Batch<'_> {
+            /// Adds the removal of all records of a key.
+            pub fn remove_key(&mut self, key: &str) {
+                self.request.remove_key($crate::request::RemoveKey::new(key));
+            }
+        }
+
+        impl $store {
             /// Removes all records of a key as one step, durably. Answers those that it removed, in no particular order.
             ///
             /// # Errors

@@ -117,6 +117,7 @@ impl<'a, T> Put<'a, T> {
 }
 
 persist_core::write_verbs!(DatedStore, Dated);
+persist_core::key_verbs!(DatedStore, Dated);
 
 impl Batch<'_> {
     /// Adds the removal of the record of a key and a process name; `None` is the record without one.

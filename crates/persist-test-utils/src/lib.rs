@@ -4,6 +4,7 @@
 //! - [`flaky`]: [`FlakyDisk`], the real disk but for what a test forbids.
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
+//! - [`linear`]: whether concurrent answers about one id could have come one after another.
 //! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
@@ -16,6 +17,7 @@
 pub mod example;
 pub mod flaky;
 pub mod folder;
+pub mod linear;
 pub mod oracle;
 pub mod rng;
 pub mod sim;

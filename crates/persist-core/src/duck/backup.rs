@@ -80,8 +80,9 @@ impl Database {
             Ok(())
         })?;
         let corrupt = |what: String| Err(Error::new(ErrorKind::Corrupt, format!("{} {what}", self.path.display())));
-        if read != state.base_rows + state.delta_rows {
-            return corrupt(format!("counts {} rows and has {read}", state.base_rows + state.delta_rows));
+        let counted = state.base_rows + state.delta_rows + self.count_removed()?;
+        if read != counted {
+            return corrupt(format!("counts {counted} rows and has {read}"));
         }
         match self.count_duplicates()? {
             0 => self.count_ids(),
@@ -89,9 +90,16 @@ impl Database {
         }
     }
 
+    fn count_removed(&self) -> Result<u64> {
+        self.count(&self.removed())
+    }
+
     fn count_ids(&self) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM ({})", self.table.current(&self.base(), &self.delta()));
-        let counted = self.connect()?.query_row(&sql, [], |row| row.get(0));
+        self.count(&format!("({})", self.table.current(&self.base(), &self.delta())))
+    }
+
+    fn count(&self, table: &str) -> Result<u64> {
+        let counted = self.connect()?.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
     }
 }

@@ -110,6 +110,8 @@ impl<M: Model> Plan<M> {
                 self.remove(key, part, body, state, is_alone);
             }
             What::RemoveKey(removals) => {
+                // Also where nothing is left: that others removed it may be in doubt.
+                self.rests_on = self.rests_on.max(cache.last_seq_of(key.as_str()));
                 for (part, body) in removals {
                     let state = self.state(&key, &part, cache, true);
                     self.remove(key.clone(), part, body, state, false);

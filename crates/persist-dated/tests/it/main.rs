@@ -4,12 +4,15 @@
 
 mod backup;
 mod disk;
+mod doubt;
 mod examples;
 mod export;
 mod extra;
 mod input;
 mod limits;
+mod linear;
 mod open;
+mod perform;
 mod poison;
 mod property;
 mod store;

@@ -1,15 +1,19 @@
 //! Property tests: whatever is done in whatever order, the store agrees with the naive one; whatever is accepted reads
 //! back equal from memory, after recovery and from DuckDB.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use persist_dated::{DatedConfig, DatedStore, Durability};
+use persist_dated::{DatedConfig, DatedStore, Durability, IntoTimestamp};
+use persist_test_utils::oracle::{Call, Changed, Conflict, Expect, Id};
 use persist_test_utils::{Oracle, copy_as_crash_leaves_it};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Map, Value, json};
 
+use crate::perform::{Waiting, data, id, perform, submit};
 use crate::quiet;
 
 pub(crate) fn config(cases: u32) -> ProptestConfig {
@@ -19,7 +23,14 @@ pub(crate) fn config(cases: u32) -> ProptestConfig {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Store { key: u8, process: Option<u8>, relaxed: bool },
+    /// One of the verbs, and how it is acknowledged.
+    Write {
+        call: Call,
+        how: How,
+    },
+    /// Waits for all that is under way.
+    Wait,
+    ForgetRemoved,
     Sync,
     Flush,
     Compact,
@@ -28,10 +39,44 @@ enum Step {
     Reopen,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Sync,
+    Os,
+    Interval,
+    /// With a ticket, which is waited for some time later or not at all.
+    Ticket,
+}
+
+fn some_id() -> impl Strategy<Value = Id> {
+    (0..6_u8, proptest::option::of(0..3_u8))
+        .prop_map(|(key, process)| id(&format!("k{key}"), process.map(|process| format!("p{process}")).as_deref()))
+}
+
+fn expect() -> impl Strategy<Value = Option<Expect>> {
+    prop_oneof![5 => Just(None), 1 => Just(Some(Expect::Absent)), 3 => (1..5_u32).prop_map(|v| Some(Expect::Version(v)))]
+}
+
+/// A call, its data still to be told apart from that of others.
+fn call() -> impl Strategy<Value = Call> {
+    let one = || {
+        prop_oneof![
+            10 => (some_id(), expect()).prop_map(|(id, expect)| Call::Put(id, Value::Null, expect)),
+            4 => (some_id(), expect()).prop_map(|(id, expect)| {
+                Call::Remove(id, expect.filter(|expect| *expect != Expect::Absent))
+            }),
+            1 => (0..6_u8).prop_map(|key| Call::RemoveKey(format!("k{key}"))),
+        ]
+    };
+    prop_oneof![4 => one(), 1 => vec(one(), 0..9).prop_map(Call::Batch)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
+    let how = prop_oneof![2 => Just(How::Sync), 2 => Just(How::Os), 1 => Just(How::Interval), 2 => Just(How::Ticket)];
     prop_oneof![
-        20 => (0..6_u8, proptest::option::of(0..3_u8), any::<bool>())
-            .prop_map(|(key, process, relaxed)| Step::Store { key, process, relaxed }),
+        24 => (call(), how).prop_map(|(call, how)| Step::Write { call, how }),
+        2 => Just(Step::Wait),
+        1 => Just(Step::ForgetRemoved),
         1 => Just(Step::Sync),
         3 => Just(Step::Flush),
         2 => Just(Step::Compact),
@@ -41,6 +86,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Gives each put data that says which it is.
+fn tell_apart(call: &Call, last: &mut u64) -> Call {
+    match call {
+        Call::Put(id, _, expect) => {
+            *last += 1;
+            Call::Put(id.clone(), data(id, Map::from_iter([("n".to_owned(), json!(last))])), *expect)
+        }
+        Call::Batch(calls) => Call::Batch(calls.iter().map(|call| tell_apart(call, last)).collect()),
+        other => other.clone(),
+    }
+}
+
 struct Run {
     /// Each crash goes on in a folder of its own.
     folders: Vec<tempfile::TempDir>,
@@ -48,7 +105,9 @@ struct Run {
     batch_size: usize,
     store: Option<DatedStore>,
     oracle: Oracle,
-    writes: u64,
+    puts: u64,
+    /// What nobody has waited for yet, and what it has to answer.
+    under_way: Vec<(Waiting, Result<Vec<Changed>, Conflict>)>,
 }
 
 impl Run {
@@ -65,28 +124,47 @@ impl Run {
         self.store.as_ref().unwrap()
     }
 
+    fn write(&mut self, call: &Call, how: How) {
+        let call = tell_apart(call, &mut self.puts);
+        let mut expected = self.oracle.call(&call);
+        if let Ok(changes) = &mut expected {
+            changes.sort();
+        }
+        let durability = match how {
+            How::Sync => Durability::Sync,
+            How::Os => Durability::Os,
+            How::Interval => Durability::Interval(Duration::from_millis(1)),
+            How::Ticket => {
+                let waiting = submit(self.store(), &call, Durability::Sync).unwrap();
+                self.under_way.push((waiting, expected));
+                return;
+            }
+        };
+        assert_eq!(perform(self.store(), &call, durability).unwrap(), expected, "{call:?}");
+        assert_eq!(self.store().stats().last_seq, self.oracle.writes());
+    }
+
+    /// Another's answer waits for all writes before it: a crash takes what is under way only where nobody was told.
+    fn wait(&mut self) {
+        for (waiting, expected) in self.under_way.drain(..) {
+            assert_eq!(waiting().unwrap(), expected);
+        }
+    }
+
     fn step(&mut self, step: &Step) {
-        match *step {
-            Step::Store { key, process, relaxed } => {
-                self.writes += 1;
-                let (key, process) = (format!("k{key}"), process.map(|process| format!("p{process}")));
-                let durability = if relaxed { Durability::Os } else { Durability::Sync };
-                let mut put = self.store().put(&key).timestamp("2025-01-15").durability(durability);
-                if let Some(process) = &process {
-                    put = put.process(process);
-                }
-                let record = put.data(&json!({"n": self.writes})).unwrap();
-                let data = json!({
-                    "n": self.writes, "process_name": process, "timestamp": "2025-01-15T00:00:00+00:00"
-                });
-                let version = self.oracle.put(&key, &[process.as_deref()], data);
-                assert_eq!((record.version(), record.seq()), (version, Some(self.writes)));
+        match step {
+            Step::Write { call, how } => self.write(call, *how),
+            Step::Wait => self.wait(),
+            Step::ForgetRemoved => {
+                let forgotten = self.store().forget_removed("2999-01-01".into_timestamp().unwrap()).unwrap();
+                assert_eq!(forgotten, self.oracle.forget_removed());
             }
             Step::Sync => self.store().sync().unwrap(),
             Step::Flush => self.store().flush().unwrap(),
             Step::Compact => self.store().compact().unwrap(),
             Step::Query => self.check_sql(),
             Step::Crash => {
+                self.wait();
                 let next = tempfile::tempdir().unwrap();
                 copy_as_crash_leaves_it(self.folders.last().unwrap().path(), next.path());
                 self.store = None;
@@ -96,6 +174,7 @@ impl Run {
             }
             Step::Reopen => {
                 self.store.take().unwrap().close().unwrap();
+                self.wait();
                 self.open();
                 self.check();
             }
@@ -110,6 +189,11 @@ impl Run {
             let record = store.get_key_process(key, fields[0].as_deref()).expect("a record is missing");
             assert_eq!((record.version(), &record.to::<Value>().unwrap()), (version, data));
         }
+        let mut keys: Vec<String> = store.keys().collect();
+        keys.sort();
+        let wanted: BTreeSet<&String> = self.oracle.rows().map(|((key, _), ..)| key).collect();
+        assert!(keys.iter().eq(wanted), "{keys:?}");
+        assert_eq!(store.stats().removed_ids, self.oracle.removed());
     }
 
     fn check_sql(&self) {
@@ -143,10 +227,12 @@ proptest! {
             batch_size,
             store: None,
             oracle: Oracle::new(),
-            writes: 0,
+            puts: 0,
+            under_way: Vec::new(),
         };
         run.open();
         steps.iter().for_each(|step| run.step(step));
+        run.wait();
         run.check();
         run.check_sql();
         assert!(run.store().verify().unwrap().is_ok());

@@ -273,3 +273,29 @@ fn writes_are_busy_while_duckdb_falls_behind_and_go_on_after() {
     }
     assert_eq!(store.query("SELECT count(*) AS n FROM storage").unwrap().get(0, "n"), Some(&json!(200)));
 }
+
+#[test]
+fn the_lines_of_a_store_are_those_that_the_format_describes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let first = json!({"due": "2025-02-01", "progress": 75, "status": "running", "timestamp": "2025-01-15T10:30:00Z"});
+    store.put("task").process("worker1").data(&first).unwrap();
+    let other = |progress| {
+        let data = json!({"process_name": "worker2", "progress": progress, "timestamp": "2025-01-15T10:30:00.0015"});
+        store.put("task").username("bob").data(&data).unwrap();
+    };
+    other(50);
+    other(60);
+    let log = std::fs::read_to_string(dir.path().join("2025-01-15/wal_000001.jsonl")).unwrap();
+    let described = include_str!("../../../../docs/format.md").lines().filter(|line| line.starts_with("{\"key\""));
+    // Up to our tail, with the members of the data in one order: json! and the document have each their own.
+    let body = |line: &str| {
+        let (body, _) = line.split_once(",\"at\":").unwrap();
+        let (before, rest) = body.split_once("\"data\":").unwrap();
+        let (data, after) = rest.split_once("},").unwrap();
+        let data: Value = serde_json::from_str(&format!("{data}}}")).unwrap();
+        format!("{before}{data}{after}")
+    };
+    let written: Vec<String> = log.lines().filter(|line| !line.is_empty()).map(body).collect();
+    assert_eq!(written, described.map(body).collect::<Vec<_>>());
+}

@@ -309,3 +309,26 @@ fn a_large_batch_is_flushed_as_a_whole() {
     let store = DatedStore::open("2025-01-15", config).unwrap();
     assert_eq!((store.len(), store.recovery().left_out.len()), (30_001, 0));
 }
+
+#[test]
+fn removals_reach_exports_and_backups() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, backup, restored) = (dir.path().join("lake"), dir.path().join("backup"), dir.path().join("restored"));
+    let store = DatedStore::open("2025-01-15", quiet(&dir.path().join("store")).parquet(&lake)).unwrap();
+    for process in ["stays", "goes"] {
+        store.put("k").process(process).data(&json!({})).unwrap();
+    }
+    assert_eq!(store.export().unwrap().unwrap().rows(), 2);
+    store.compact().unwrap();
+    store.remove("k", Some("goes")).unwrap();
+    // Flushed and not merged yet: the export shows it all the same.
+    let export = store.export().unwrap().unwrap();
+    assert_eq!((export.rows(), export.files().len()), (1, 1));
+    assert!(!lake.join("process_name=goes").join("date=2025-01-15").join("data.parquet").exists());
+    store.backup(&backup).unwrap();
+    store.close().unwrap();
+    DatedStore::restore(&backup, "2025-01-15", quiet(&restored)).unwrap();
+    let store = DatedStore::open("2025-01-15", quiet(&restored)).unwrap();
+    assert_eq!((store.len(), store.stats().removed_ids), (1, 1));
+    assert_eq!(store.put("k").process("goes").data(&json!({})).unwrap().version(), 3);
+}

@@ -161,7 +161,7 @@ fn changes_and_what_was_missed_cover_every_seq_once_while_segments_go_under_a_sl
                                 missed += to + 1 - from;
                             }
                         }
-                        if before % (20 + reader) == 0 {
+                        if before.is_multiple_of(20 + reader) {
                             thread::sleep(Duration::from_millis(3 * reader));
                         }
                     }

@@ -1,16 +1,16 @@
 //! What must be true of every recovery from a state that a crash may leave.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use persist_core::wal::{Cause, Line, Recovered, RecoveryReport, SegmentId};
+use persist_core::wal::{BatchPlace, Cause, Line, Recovered, RecoveryReport, SegmentId};
 
 use super::driver::{Driver, Known, Oracle, recover, segments};
 use persist_test_utils::SimFs;
 
 /// The lines that were given back.
 pub(crate) fn lines(recovered: &Recovered) -> Vec<(u64, Known)> {
-    let known =
-        |line: Line<'_>| (line.seq, Known { body: line.body().to_owned(), version: line.marks.version, at: line.at });
+    let known = |line: Line<'_>| (line.seq, Known { body: line.body().to_owned(), marks: line.marks, at: line.at });
     recovered.lines(0..recovered.len()).map(known).collect()
 }
 
@@ -33,15 +33,15 @@ pub(crate) fn against(oracle: &Oracle, recovered: &Recovered, before: &[(PathBuf
     assert_eq!(report.segments, before.len());
     assert_eq!(report.bytes, before.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
     assert!(!report.is_damaged(), "{report}");
-    all_reported(before, last, report);
+    all_reported(before, |seq| seq <= last, report);
 }
 
-/// Every byte that is neither fill nor a line that was taken in is in the report.
-pub(crate) fn all_reported(before: &[(PathBuf, Vec<u8>)], last: u64, report: &RecoveryReport) {
+/// Every byte that is neither fill nor a line that counts is in the report.
+pub(crate) fn all_reported(before: &[(PathBuf, Vec<u8>)], counts: impl Fn(u64) -> bool, report: &RecoveryReport) {
     for (path, bytes) in before {
         let mut newest = 0;
         for (start, text) in pieces(bytes) {
-            if let Some(line) = Line::parse(text).filter(|line| line.seq <= last && line.seq > newest) {
+            if let Some(line) = Line::parse(text).filter(|line| counts(line.seq) && line.seq > newest) {
                 newest = line.seq;
                 continue;
             }
@@ -56,11 +56,18 @@ pub(crate) fn all_reported(before: &[(PathBuf, Vec<u8>)], last: u64, report: &Re
     }
 }
 
-/// The last `seq` that is there with all before it, from the watermark on, by a reading that knows no rules.
+/// The last `seq` that is there with all before it and all of its batch, from the watermark on, by a reading that knows
+/// no other rule.
 fn intact(before: &[(PathBuf, Vec<u8>)], watermark: u64) -> u64 {
     let all = before.iter().flat_map(|(_, bytes)| pieces(bytes)).filter_map(|(_, text)| Line::parse(text));
-    let seqs: std::collections::BTreeSet<u64> = all.map(|line| line.seq).collect();
-    (watermark + 1..).find(|seq| !seqs.contains(seq)).unwrap() - 1
+    let batches: BTreeMap<u64, Option<BatchPlace>> = all.map(|line| (line.seq, line.marks.batch)).collect();
+    let last = (watermark + 1..).find(|seq| !batches.contains_key(seq)).unwrap() - 1;
+    end_of_whole(batches.get(&last).copied().flatten(), last).max(watermark)
+}
+
+/// Where a log that ends with the line `last` ends when its batches are whole.
+pub(crate) fn end_of_whole(batch: Option<BatchPlace>, last: u64) -> u64 {
+    batch.filter(|place| place.number < place.of).map_or(last, |place| last - u64::from(place.number))
 }
 
 /// What stands between fill.

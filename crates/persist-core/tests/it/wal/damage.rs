@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use persist_core::error::ErrorKind;
-use persist_core::wal::{Cause, Line};
+use persist_core::wal::{BatchPlace, Body, Cause, Line, LogStart};
 use persist_test_utils::{Rng, SimFs};
 
 use super::check;
-use super::driver::{DIR, body, clock, files, open, path, recover, segments, segments_of};
+use super::driver::{DIR, body, clock, files, marks, open, path, recover, segments, segments_of};
 use crate::replay::seeds;
-use persist_core::wal::{Body, LogStart, Marks};
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +18,12 @@ struct Stands {
     start: usize,
     end: usize,
     seq: u64,
+    batch: Option<BatchPlace>,
     text: String,
 }
 
-/// Segments of so many bytes, full of lines in groups that were all synced, `total` bytes of them; and where each
-/// line stands, and how many lines the last group has.
+/// Segments of so many bytes, full of lines in groups that were all synced, `total` bytes of them, some of the groups
+/// batches; and where each line stands, and how many lines the last group has.
 fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize) {
     let (fs, mut rng, clock) = (SimFs::new(), Rng::new(seed), clock());
     fs.make_dir(DIR);
@@ -31,6 +31,7 @@ fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize)
     let (mut written, mut last_group) = (0, 0);
     while written < total {
         last_group = 1 + rng.index(4);
+        let is_batch = rng.coin();
         let bodies: Vec<Body> = (0..last_group)
             .map(|name| {
                 let bytes = rng.index(500);
@@ -38,8 +39,9 @@ fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize)
             })
             .collect();
         let mut append = log.begin(bodies.iter().map(Body::line_bytes_at_most).sum()).unwrap();
-        for body in bodies {
-            append.push(body, Marks::version(1));
+        for (number, body) in (1..).zip(bodies) {
+            let place = BatchPlace { number, of: last_group as u32 };
+            append.push(body, marks(&mut rng).batch(is_batch.then_some(place)));
         }
         drop(append);
         log.sync().unwrap();
@@ -49,11 +51,19 @@ fn log(seed: u64, max_segment: u64, total: usize) -> (SimFs, Vec<Stands>, usize)
     let mut lines = Vec::new();
     for (path, bytes) in segments(&fs) {
         for (number, (start, text)) in (1..).zip(check::pieces(&bytes)) {
-            let (seq, text) = (Line::parse(text).unwrap().seq, String::from_utf8(text.to_vec()).unwrap());
-            lines.push(Stands { path: path.clone(), number, start, end: start + text.len() + 1, seq, text });
+            let Line { seq, marks, .. } = Line::parse(text).unwrap();
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            let end = start + text.len() + 1;
+            lines.push(Stands { path: path.clone(), number, start, end, seq, batch: marks.batch, text });
         }
     }
     (fs, lines, last_group)
+}
+
+/// Of the first so many lines, those that are no part of a batch that goes on.
+fn whole(lines: &[Stands], first: usize) -> usize {
+    let last = first.checked_sub(1).map(|last| &lines[last]);
+    last.map_or(0, |last| check::end_of_whole(last.batch, first as u64) as usize)
 }
 
 /// What was given back is the first lines, to the byte.
@@ -96,7 +106,7 @@ fn every_flipped_bit_is_found_and_located_or_reported_as_torn_in_the_last_group(
                         match hit {
                             Some(hit) => {
                                 assert!(hit.seq >= first_of_last_group, "bit {bit} of {}: {hit:?}", path.display());
-                                assert_eq!(given as u64, hit.seq - 1);
+                                assert_eq!(given, whole(&lines, hit.seq as usize - 1));
                             }
                             None => assert_eq!(given, lines.len()),
                         }
@@ -137,7 +147,7 @@ fn a_segment_cut_at_any_byte_gives_its_whole_lines() {
         let image = SimFs::new();
         image.write_file(path(1), &bytes[..cut]);
         let recovered = recover(&image, &clock, 0).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
-        let whole = lines.iter().take_while(|line| line.end <= cut + 1).count();
+        let whole = whole(&lines, lines.iter().take_while(|line| line.end <= cut + 1).count());
         assert_eq!((recovered.len(), recovered.start().next_seq), (whole, whole as u64 + 1), "cut at {cut}");
         let rest = cut.saturating_sub(whole.checked_sub(1).map_or(0, |last| lines[last].end));
         assert_eq!(recovered.report().bytes_left_out(), rest as u64, "cut at {cut}");
@@ -178,10 +188,10 @@ fn zeros_ones_and_old_bytes_after_the_tail_are_left_out() {
             // A line may have lost its newline to fill; what else comes there is a part of it.
             let ends = before[1].1.get(cut).is_none_or(|byte| matches!(byte, b'\n' | 0 | 0xFF));
             let own = |line: &&Stands| line.path == old.0 || line.end <= cut + usize::from(ends);
-            let whole = lines.iter().filter(own).count() as u64;
+            let whole = whole(lines, lines.iter().filter(own).count()) as u64;
             assert_eq!(recovered.start().next_seq, whole + 1, "cut at {cut}");
             assert_eq!(recovered.len() as u64, whole - watermark);
-            check::all_reported(&before, whole, recovered.report());
+            check::all_reported(&before, |seq| seq <= whole, recovered.report());
             let again = recover(&image.drop_caches(), &clock(), watermark).unwrap();
             assert_eq!(again.start().next_seq, whole + 1);
             // Old lines in a segment that has none of its own stay there: they are good, and were needed elsewhere.

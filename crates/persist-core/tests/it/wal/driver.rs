@@ -8,7 +8,9 @@ use std::time::Duration;
 use persist_core::clock::ManualClock;
 use persist_core::error::{ErrorKind, Result};
 use persist_core::fs::Fs;
-use persist_core::wal::{Ancestor, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, SegmentId};
+use persist_core::wal::{
+    Ancestor, BatchPlace, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, SegmentId,
+};
 use persist_test_utils::{Rng, SimFs};
 
 use super::check;
@@ -20,7 +22,7 @@ pub(crate) const STORE: &str = "00ff";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) body: String,
-    pub(crate) version: Option<u32>,
+    pub(crate) marks: Marks,
     pub(crate) at: i64,
 }
 
@@ -148,7 +150,7 @@ impl Driver {
                 Ok(())
             }
             4..=7 => {
-                let lines = 2 + self.rng.below(5);
+                let lines = 2 + self.rng.below(8);
                 let bodies: Vec<String> = (0..lines).map(|_| self.body()).collect();
                 self.push(bodies)?;
                 self.wait()
@@ -210,16 +212,32 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes the lines as one batch.
+    /// Takes the lines together; more than one are a batch or not.
     pub(crate) fn push(&mut self, texts: Vec<String>) -> Result<()> {
+        let is_batch = self.rng.coin();
+        self.take(texts, is_batch)
+    }
+
+    /// Takes the lines together, each a write of its own.
+    pub(crate) fn push_each(&mut self, texts: Vec<String>) -> Result<()> {
+        self.take(texts, false)
+    }
+
+    /// Takes the lines as one batch.
+    pub(crate) fn push_batch(&mut self, texts: Vec<String>) -> Result<()> {
+        self.take(texts, true)
+    }
+
+    fn take(&mut self, texts: Vec<String>, is_batch: bool) -> Result<()> {
+        let of = texts.len();
         let bodies: Vec<Body> = texts.iter().map(|text| Body::new(text.clone().into_bytes())).collect();
         let mut append = self.log.begin(bodies.iter().map(Body::line_bytes_at_most).sum())?;
-        for (body, text) in bodies.into_iter().zip(texts) {
-            let version = self.rng.coin().then(|| self.rng.below(u64::from(u32::MAX)) as u32);
-            let stamp = append.push(body, version.map_or_else(Marks::default, Marks::version));
+        for (number, (body, text)) in (1..).zip(bodies.into_iter().zip(texts)) {
+            let marks = marks(&mut self.rng).batch(is_batch.then_some(BatchPlace { number, of: of as u32 }));
+            let stamp = append.push(body, marks);
             let last = self.oracle.lines.last_key_value().map_or(0, |(seq, _)| *seq);
             assert_eq!(stamp.seq, last.max(self.oracle.watermark).max(self.oracle.durable) + 1, "a seq was skipped");
-            self.oracle.lines.insert(stamp.seq, Known { body: text, version, at: stamp.at });
+            self.oracle.lines.insert(stamp.seq, Known { body: text, marks, at: stamp.at });
         }
         Ok(())
     }
@@ -268,6 +286,12 @@ impl Driver {
         self.log = open(&self.fs, &self.clock, self.options, recovered.start());
         true
     }
+}
+
+/// With a version or without one, now and then a removal.
+pub(crate) fn marks(rng: &mut Rng) -> Marks {
+    let marks = if rng.coin() { Marks::version(rng.next_u64() as u32) } else { Marks::default() };
+    marks.removal(rng.chance(1, 5))
 }
 
 pub(crate) fn small_segments() -> LogOptions {

@@ -129,7 +129,7 @@ fn the_lines_after_a_hole_are_left_out_reported_and_kept() {
         driver.sync().unwrap();
         let durable = driver.log.stats().segment_bytes as usize;
         let texts = (0..5).map(|line| format!(r#"{{"key":"{line}","data":"{}""#, "x".repeat(1_500))).collect();
-        driver.push(texts).unwrap();
+        driver.push_each(texts).unwrap();
         driver.log.wait(6, Reach::Written).unwrap();
         let path = segments(&driver.fs)[0].0.clone();
         let mut bytes = driver.fs.read_file(&path).unwrap();

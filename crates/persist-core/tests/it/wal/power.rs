@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use persist_core::clock::ManualClock;
-use persist_core::wal::{Body, Log, LogStart, Marks, Reach};
+use persist_core::wal::{BatchPlace, Body, Log, LogStart, Reach};
 use persist_test_utils::{Fault, Rng, SimFs, What};
 
 use super::check;
-use super::driver::{Crash, DIR, Driver, Known, Oracle, Sizes, body, open, recover, segments, segments_of};
+use super::driver::{Crash, DIR, Driver, Known, Oracle, Sizes, body, marks, open, recover, segments, segments_of};
 use crate::replay::seeds;
 
 #[test]
@@ -63,24 +63,30 @@ fn write(log: &Log, promises: &Mutex<Promises>, stop: &AtomicBool, seed: u64) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let bytes = rng.index(1_600);
-        let text = body(seed * 1_000_000 + name, bytes, &mut rng);
-        let line = Body::new(text.clone().into_bytes());
-        let Ok(mut append) = log.begin(line.line_bytes_at_most()) else { return };
-        let stamp = append.push(line, Marks::default());
-        // Before the log is let go: nobody can have written the line yet.
-        promises.lock().lines.insert(stamp.seq, Known { body: text, version: None, at: stamp.at });
+        let of = *rng.pick(&[1, 1, 1, 2, 5]);
+        let texts: Vec<String> =
+            (0..of).map(|number| body(seed * 1_000_000 + name * 10 + number, rng.index(1_600), &mut rng)).collect();
+        let lines: Vec<Body> = texts.iter().map(|text| Body::new(text.clone().into_bytes())).collect();
+        let Ok(mut append) = log.begin(lines.iter().map(Body::line_bytes_at_most).sum()) else { return };
+        let mut last = 0;
+        for (number, (line, body)) in (1..).zip(lines.into_iter().zip(texts)) {
+            let marks = marks(&mut rng).batch((of > 1).then_some(BatchPlace { number, of: of as u32 }));
+            let stamp = append.push(line, marks);
+            // Before the log is let go: nobody can have written the line yet.
+            promises.lock().lines.insert(stamp.seq, Known { body, marks, at: stamp.at });
+            last = stamp.seq;
+        }
         drop(append);
         let reach = *rng.pick(&[Reach::Durable, Reach::Durable, Reach::Written]);
         if rng.chance(1, 20) {
             log.rotate().unwrap();
         }
-        if log.wait(stamp.seq, reach).is_err() {
+        if log.wait(last, reach).is_err() {
             return;
         }
         if reach == Reach::Durable {
             let mut promises = promises.lock();
-            promises.durable = promises.durable.max(stamp.seq);
+            promises.durable = promises.durable.max(last);
         }
     }
 }
