@@ -80,6 +80,29 @@ fn a_change_is_given_only_when_its_sync_has_ended() {
     });
 }
 
+#[test]
+fn a_close_that_still_syncs_is_no_end_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gate, disk) = Gate::new();
+    let mut options = quiet();
+    options.fs = disk;
+    let store = open(dir.path(), options).unwrap();
+    put_many(&store, 1);
+    put_as(&store, "k2", 2, Durability::Os).unwrap();
+    let mut changes = store.subscribe(Since::Now).unwrap();
+    thread::scope(|scope| {
+        gate.shut();
+        let gate = gate;
+        scope.spawn(move || store.close().unwrap());
+        gate.wait_until_it_holds_a_sync();
+        assert!(changes.try_recv().unwrap().is_none());
+        assert!(changes.recv_timeout(Duration::from_millis(50)).unwrap().is_none());
+        drop(gate);
+        assert_eq!(text(&changes.recv().unwrap()), "2");
+        assert_eq!(changes.recv().unwrap_err().kind(), ErrorKind::Closed);
+    });
+}
+
 /// The queue has let go of what a checkpoint covers, so only the segment has it, which is in nobody's list for a moment.
 #[test]
 fn a_segment_is_read_also_while_it_is_being_closed() {
