@@ -62,5 +62,8 @@ pub use store::{KvStore, Record};
 
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification};
+pub use persist_core::{
+    Change, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Since, Stats, Subscription, Ticket,
+    Verification,
+};
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};
