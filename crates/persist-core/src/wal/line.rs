@@ -193,7 +193,7 @@ impl<'a> Line<'a> {
         let version = tail.number("version").map(u32::try_from).transpose().ok()?;
         let is_removal = match tail.text("op") {
             None => false,
-            Some(op) if op == "remove" => true,
+            Some("remove") => true,
             Some(_) => return None,
         };
         let batch = match tail.text("batch") {
