@@ -31,7 +31,7 @@ async fn a_thousand_writes_wait_together_and_hold_up_nobody() {
     let write = |n: u32| {
         let store = Arc::clone(&store);
         async move {
-            let durability = if n % 3 == 0 { Durability::Os } else { Durability::Sync };
+            let durability = if n.is_multiple_of(3) { Durability::Os } else { Durability::Sync };
             store.put(&format!("k{n}")).durability(durability).data_async(&json!({"n": n})).await.unwrap()
         }
     };

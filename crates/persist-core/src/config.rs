@@ -39,6 +39,8 @@ pub struct Options {
     /// See the setter.
     pub max_wal_records: Option<u64>,
     /// See the setter.
+    pub keep_log: Duration,
+    /// See the setter.
     pub batch_size: usize,
     /// See the setter.
     pub flush_interval: Duration,
@@ -68,6 +70,7 @@ impl Default for Options {
             max_wal_size_bytes: 10 * 1024 * 1024,
             max_wal_age: Duration::from_secs(300),
             max_wal_records: None,
+            keep_log: Duration::ZERO,
             batch_size: 1000,
             flush_interval: Duration::from_secs(30),
             durability: Durability::Sync,
@@ -135,6 +138,15 @@ macro_rules! shared_options {
             #[must_use]
             pub fn max_wal_records(mut self, records: u64) -> Self {
                 self.options.max_wal_records = Some(records);
+                self
+            }
+
+            /// How long a segment of the log stays for subscribers once DuckDB has all of it, by the write time of its
+            /// last record. Kept segments also stay over closing and opening; the disk has to hold them. Default zero:
+            /// none is kept.
+            #[must_use]
+            pub fn keep_log(mut self, time: ::std::time::Duration) -> Self {
+                self.options.keep_log = time;
                 self
             }
 

@@ -196,18 +196,23 @@ pub fn write_all_at(file: &dyn File, mut offset: u64, mut buf: &[u8]) -> io::Res
 /// Reads a whole file.
 pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let file = fs.open(path, Access::Read)?;
-    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+    read_range(file.as_ref(), 0, file.len()?)
+}
+
+/// Reads so many bytes from `offset` on, or what there is of them.
+pub fn read_range(file: &dyn File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut range = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
     let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(filled as u64, rest) {
+    while let Some(rest) = range.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(offset + filled as u64, rest) {
             Ok(0) => break,
             Ok(taken) => filled += taken,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
+    range.truncate(filled);
+    Ok(range)
 }
 
 /// Reads a file from its start to its end, in pieces of at most a mebibyte, each with its offset. Answers its length.

@@ -139,7 +139,7 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Backup, Engine, Location, Pending, Stats, Ticket, Verification, request};
+pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, Model, Source};
 pub use record::Record;

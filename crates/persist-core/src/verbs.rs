@@ -91,6 +91,17 @@ macro_rules! store_verbs {
                 self.engine.forget_removed(before)
             }
 
+            /// The durable changes of this store in order of `seq`, each once, from now on or from a `seq` that is still
+            /// there. A slow reader holds up no writer: it is told what it has missed. See
+            /// [`Engine::subscribe`](persist_core::Engine::subscribe).
+            ///
+            /// # Errors
+            /// [`Gone`](persist_core::ErrorKind::Gone), naming the oldest `seq` there is, where the changes asked for are
+            /// no longer kept. [`Input`](persist_core::ErrorKind::Input) for a `seq` that was never given out.
+            pub fn subscribe(&self, since: $crate::Since) -> $crate::Result<$crate::Subscription<$model>> {
+                self.engine.subscribe(since)
+            }
+
             /// Makes all writes so far durable, whatever their durability.
             ///
             /// # Errors

@@ -75,6 +75,7 @@ pub use store::{DatedStore, Record};
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
 pub use persist_core::{
-    Backup, Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification,
+    Backup, Change, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Since, Stats, Subscription, Ticket,
+    Verification,
 };
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

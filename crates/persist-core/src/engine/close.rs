@@ -23,6 +23,8 @@ impl<M: Model> Engine<M> {
 
     fn shut(&mut self) -> Result<()> {
         let Some(threads) = self.threads.take() else { return Ok(()) };
+        // Subscribers are to have the rest.
+        self.shared.pending.hold();
         let last = self.shared.log.last_seq();
         let logged = self.shared.log.close();
         let flushed = self.flush_to(last);

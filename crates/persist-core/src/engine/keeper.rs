@@ -3,6 +3,7 @@
 //!
 //! What it keeps true: a segment is removed only when all its records are at or below a watermark that was committed
 //! before a successful CHECKPOINT *began*. (Commits land during a CHECKPOINT, and need not be in the main file then.)
+//! With `keep_log` such a segment is renamed, and removed when its time has come.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often, at most, the keeper tries again to have a checkpoint when somebody waits for it.
 const CHECKPOINT_TRIES: u32 = 50;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+/// How long at most the keeper waits for the time of a kept segment: the wall clock may be set.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What the keeper is told.
 #[derive(Debug)]
@@ -75,7 +78,8 @@ impl<M: Model> Keeper<M> {
                 Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Compact(done)) => {
                     self.answer(&done, self.shared.compact());
-                    retry = None;
+                    // Kept segments may be waiting for their time.
+                    retry = Some(Duration::ZERO);
                 }
                 Ok(Chore::Forget(before, done)) => {
                     let forget = || {
@@ -109,6 +113,13 @@ impl<M: Model> Keeper<M> {
 
     /// Does what is due. Answers when to look again, if anything was left.
     fn tidy(&mut self) -> Result<Option<Duration>> {
+        // First: where the disk is full, this makes space.
+        let expiry = self.shared.remove_kept();
+        let again = self.tidy_database()?;
+        Ok([again, expiry?].into_iter().flatten().min())
+    }
+
+    fn tidy_database(&mut self) -> Result<Option<Duration>> {
         let (delta, base) = {
             let figures = self.shared.figures.lock();
             (figures.delta_rows, figures.base_rows)
@@ -170,8 +181,22 @@ impl<M: Model> Shared<M> {
         sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
         self.figures.lock().checkpointed = watermark;
         self.pending.checkpointed(watermark);
-        self.log.remove_up_to(watermark)?;
+        if self.options.keep_log.is_zero() {
+            self.log.remove_up_to(watermark)?;
+        } else {
+            self.log.keep_up_to(watermark)?;
+        }
+        self.remove_kept()?;
         Ok(true)
+    }
+
+    /// Removes the kept segments whose time has come. Answers when to look again, if any stays.
+    fn remove_kept(&self) -> Result<Option<Duration>> {
+        let keep = i64::try_from(self.options.keep_log.as_micros()).unwrap_or(i64::MAX);
+        let now = self.options.clock.unix_micros();
+        let until = if keep == 0 { i64::MAX } else { now.saturating_sub(keep) };
+        let left = self.log.remove_kept(until)?.map(|oldest| oldest.saturating_sub(until));
+        Ok(left.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONGEST_WAIT)))
     }
 
     /// Has the worker open DuckDB again, if this error says that its instance is lost.

@@ -8,9 +8,9 @@
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
 //! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
-//! `shared.rs` what all of them share. `request.rs` is what
-//! can be asked for, `plan.rs` works out what that does, `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a
-//! write under way. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
+//! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
+//! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
+//! changed. `backup.rs` copies a store that is open, `restore.rs` makes a store of a copy,
 //! `takeover/` turns a folder of the Python original into ours.
 
 #[cfg(feature = "tokio")]
@@ -28,6 +28,7 @@ pub mod request;
 mod restore;
 mod shared;
 mod stats;
+mod subscribe;
 mod syncer;
 mod takeover;
 mod ticket;
@@ -39,4 +40,5 @@ pub use open::Location;
 pub use read::Verification;
 pub use shared::Engine;
 pub use stats::Stats;
+pub use subscribe::{Event, Since, Subscription};
 pub use ticket::{Pending, Ticket};

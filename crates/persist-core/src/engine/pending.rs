@@ -32,6 +32,17 @@ struct Queue<M: Model> {
     /// The first and last `seq` of each batch of several records, which are flushed together.
     batches: VecDeque<(u64, u64)>,
     wake_sent: bool,
+    /// Nothing is forgotten any more.
+    is_held: bool,
+}
+
+/// What the queue has for a subscriber.
+#[derive(Debug)]
+pub(super) enum Window<M: Model> {
+    /// All records from the `seq` asked for up to this one.
+    Records(VecDeque<Arc<Record<M>>>, u64),
+    /// The queue begins later, with this `seq` if with any.
+    BeginsAt(Option<u64>),
 }
 
 impl<M: Model> Queue<M> {
@@ -57,7 +68,7 @@ impl<M: Model> Pending<M> {
     pub(super) fn new(records: VecDeque<Arc<Record<M>>>, batches: VecDeque<(u64, u64)>) -> Self {
         let bytes = records.iter().map(|record| size(record)).sum();
         Self {
-            queue: Mutex::new(Queue { records, flushed: 0, batches, wake_sent: false }),
+            queue: Mutex::new(Queue { records, flushed: 0, batches, wake_sent: false, is_held: false }),
             fewer: Condvar::new(),
             unflushed_bytes: AtomicU64::new(bytes),
         }
@@ -134,6 +145,9 @@ impl<M: Model> Pending<M> {
     /// Forgets the records that a checkpoint covers.
     pub(super) fn checkpointed(&self, seq: u64) {
         let mut queue = self.queue.lock();
+        if queue.is_held {
+            return;
+        }
         let covered = queue.records.partition_point(|record| record.seq <= seq).min(queue.flushed);
         let gone: Vec<_> = queue.records.drain(..covered).collect();
         queue.flushed -= covered;
@@ -142,6 +156,30 @@ impl<M: Model> Pending<M> {
         drop(queue);
         // Freed here, outside the lock that every writer needs.
         drop(gone);
+    }
+
+    /// Forgets no record from now on: the store is being closed.
+    pub(super) fn hold(&self) {
+        self.queue.lock().is_held = true;
+    }
+
+    /// The `seq` of the oldest record.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.queue.lock().records.front().map(|record| record.seq)
+    }
+
+    /// The records from `from` to `to`, at most so many.
+    pub(super) fn window(&self, from: u64, to: u64, most: usize) -> Window<M> {
+        let queue = self.queue.lock();
+        let oldest = queue.records.front().map(|record| record.seq);
+        if oldest.is_none_or(|oldest| oldest > from) {
+            return Window::BeginsAt(oldest);
+        }
+        let first = queue.records.partition_point(|record| record.seq < from);
+        let records: VecDeque<_> =
+            queue.records.range(first..).take_while(|record| record.seq <= to).take(most).cloned().collect();
+        let until = if records.len() < most { to } else { records.back().map_or(to, |record| record.seq) };
+        Window::Records(records, until)
     }
 
     pub(super) fn waiting(&self) -> Waiting {
@@ -214,6 +252,26 @@ mod tests {
         pending.rewind(2);
         assert_eq!(seqs(&pending.batch(9, 9, u64::MAX)), [3, 4, 5, 6]);
         assert_eq!(pending.waiting().oldest, Some(3));
+    }
+
+    #[test]
+    fn a_window_has_all_records_it_answers_for_or_says_where_the_queue_begins() {
+        let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new());
+        let window = |from, to, most| match pending.window(from, to, most) {
+            Window::Records(records, until) => Ok((records.iter().map(|record| record.seq).collect::<Vec<_>>(), until)),
+            Window::BeginsAt(oldest) => Err(oldest),
+        };
+        assert_eq!(window(1, 7, 9), Err(Some(2)));
+        assert_eq!(window(2, 7, 9), Ok((vec![2, 3, 6, 7], 7)));
+        assert_eq!(window(3, 6, 9), Ok((vec![3, 6], 6)));
+        assert_eq!(window(4, 7, 1), Ok((vec![6], 6)));
+        assert_eq!(window(8, 9, 9), Ok((vec![], 9)));
+        pending.flushed(7);
+        pending.checkpointed(6);
+        assert_eq!((window(2, 7, 9), pending.oldest()), (Err(Some(7)), Some(7)));
+        pending.hold();
+        pending.checkpointed(7);
+        assert_eq!(pending.oldest(), Some(7));
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl Log {
             }
         });
         let (file, laid_out) = started?;
-        shared.active = Some(Active { id, path, file, position: 0, laid_out, lines: 0, closing: false });
+        let first_seq = shared.next_seq;
+        shared.active = Some(Active { id, path, file, first_seq, position: 0, laid_out, lines: 0, closing: false });
         Ok(())
     }
 
@@ -110,17 +111,21 @@ impl Log {
             _ => return Ok(()),
         }
         self.write_group(shared, Reach::Written)?;
-        let Some(active) = shared.active.take() else { return Ok(()) };
+        // It stays in place until it is closed: subscribers may read it meanwhile.
+        let Some(active) = &shared.active else { return Ok(()) };
+        let (file, path, position) = (Arc::clone(&active.file), active.path.clone(), active.position);
         let synced = MutexGuard::unlocked(shared, || {
-            active.file.set_len(active.position)?;
-            active.file.sync_all()
+            file.set_len(position)?;
+            file.sync_all()
         });
         shared.syncs += 1;
-        synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &active.path, error)))?;
+        synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &path, error)))?;
         let written = shared.written;
         self.note_durable(shared, written);
-        let last_seq = shared.written;
-        shared.closed.push(Segment { path: active.path, last_seq });
+        let Some(active) = shared.active.take() else { return Ok(()) };
+        // No other has taken a line since the last of this one.
+        let (last_seq, last_at) = (shared.written, shared.last_at);
+        shared.closed.push(Segment { path, first_seq: active.first_seq, last_seq, last_at });
         Ok(())
     }
 

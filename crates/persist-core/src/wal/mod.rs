@@ -4,6 +4,7 @@
 
 mod gate;
 mod judge;
+mod kept;
 mod leader;
 mod line;
 mod name;
@@ -15,6 +16,7 @@ mod settle;
 mod whole;
 mod writer;
 
+pub use kept::ReadBack;
 pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
 pub use news::Call;

@@ -6,6 +6,7 @@
 //! - It costs those who write nothing where nobody asked, and calls none whose `seq` is not reached.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::writer::{Log, Reach, Shared};
@@ -76,6 +77,11 @@ impl Log {
     /// Makes a call no more that was asked for.
     pub fn forget(&self, call: Call) {
         let _forgotten = self.shared.lock().news.forget(&call);
+    }
+
+    /// The highest `seq` that is durable, without waiting for the log's lock.
+    pub fn durable_seq(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     /// The highest `seq` that is durable; and why there will be no higher one, where the log has ended.

@@ -11,7 +11,7 @@ use crc32fast::Hasher;
 use super::judge::Verdict;
 use super::line::{self, Tail};
 use super::name::SegmentId;
-use super::reader::Scan;
+use super::reader::{Place, Scan};
 use super::recover::{Recovered, Recovery};
 use super::report::{Cause, LeftOut, RecoveryReport};
 use super::writer::{LogStart, Segment};
@@ -35,17 +35,21 @@ impl Recovery<'_> {
             let path = self.dir.join(fresh.to_string());
             replace(self.fs, &path, &bytes)?;
             next_segment = fresh.next();
-            closed.push(Segment { path, last_seq: verdict.last });
+            let last_at = found.chain.last().and_then(|at| found.place(*at)).map_or(i64::MIN, |place| place.at);
+            closed.push(Segment { path, first_seq: keep + 1, last_seq: verdict.last, last_at });
         }
         for scan in &found.scans {
-            if let Some(last_seq) = self.clear(scan, keep, verdict)? {
-                closed.push(Segment { path: scan.path.clone(), last_seq });
+            if let Some(last) = self.clear(scan, keep, verdict)? {
+                let first_seq = scan.lines.first().map_or(last.from, |place| place.from);
+                let path = scan.path.clone();
+                closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at });
             }
         }
         self.fs.sync_dir(self.dir).map_err(|error| Error::io("cannot sync the folder", self.dir, error))?;
         closed.sort_by_key(|segment| segment.last_seq);
         let last_at = found.scans.iter().flat_map(|scan| &scan.lines).map(|place| place.at).max().unwrap_or(i64::MIN);
-        found.start = LogStart { next_seq: verdict.last.saturating_add(1), next_segment, last_at, closed };
+        found.start =
+            LogStart { next_seq: verdict.last.saturating_add(1), next_segment, last_at, closed, kept: self.kept()? };
         Ok(())
     }
 
@@ -101,11 +105,11 @@ impl Recovery<'_> {
         })
     }
 
-    /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last `seq` that stays.
-    fn clear(&self, scan: &Scan, keep: u64, verdict: &Verdict) -> Result<Option<u64>> {
+    /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last line that stays.
+    fn clear(&self, scan: &Scan, keep: u64, verdict: &Verdict) -> Result<Option<Place>> {
         if scan.void.is_some() {
             // It holds the lines of another lineage, which nobody asked us to destroy.
-            return Ok(scan.lines.last().map(|place| place.seq));
+            return Ok(scan.lines.last().copied());
         }
         let kept = scan.lines.iter().rfind(|place| place.seq <= keep).filter(|_| !is_broken(scan, verdict));
         let Some(kept) = kept else {
@@ -119,7 +123,7 @@ impl Recovery<'_> {
         }
         // Also where there is nothing to cut: an interrupted recovery may have cut it, and that can still be undone.
         file.sync_all().map_err(|error| Error::io("cannot sync", &scan.path, error))?;
-        Ok(Some(kept.seq))
+        Ok(Some(*kept))
     }
 
     fn store(&self) -> &str {

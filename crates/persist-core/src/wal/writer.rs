@@ -55,11 +55,13 @@ pub struct LogStart {
     pub last_at: i64,
     /// The segments that are kept and take no more lines.
     pub closed: Vec<Segment>,
+    /// The segments that recovery passed over, as they are kept for subscribers only; oldest first.
+    pub kept: Vec<Segment>,
 }
 
 impl Default for LogStart {
     fn default() -> Self {
-        Self { next_seq: 1, next_segment: SegmentId(1), last_at: i64::MIN, closed: Vec::new() }
+        Self { next_seq: 1, next_segment: SegmentId(1), last_at: i64::MIN, closed: Vec::new(), kept: Vec::new() }
     }
 }
 
@@ -68,8 +70,12 @@ impl Default for LogStart {
 pub struct Segment {
     /// Where it is.
     pub path: PathBuf,
+    /// The lowest `seq` in it.
+    pub first_seq: u64,
     /// The highest `seq` in it.
     pub last_seq: u64,
+    /// When its last line was written, in microseconds since 1970-01-01 UTC.
+    pub last_at: i64,
 }
 
 /// The body of a line: a JSON object without its closing brace, and its checksum, which is computed before any lock.
@@ -173,6 +179,7 @@ pub(super) struct Shared {
     pub(super) next_segment: SegmentId,
     pub(super) active: Option<Active>,
     pub(super) closed: Vec<Segment>,
+    pub(super) kept: Vec<Segment>,
     pub(super) group: Group,
     pub(super) spare: Vec<u8>,
     pub(super) leading: bool,
@@ -192,6 +199,7 @@ pub(super) struct Active {
     pub(super) id: SegmentId,
     pub(super) path: PathBuf,
     pub(super) file: Arc<dyn File>,
+    pub(super) first_seq: u64,
     /// Where the next group goes.
     pub(super) position: u64,
     pub(super) laid_out: u64,
@@ -227,6 +235,7 @@ impl Log {
             next_segment: start.next_segment,
             active: None,
             closed: start.closed,
+            kept: start.kept,
             group: Group::default(),
             spare: Vec::new(),
             leading: false,

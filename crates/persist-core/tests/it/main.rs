@@ -4,4 +4,6 @@
 
 mod files;
 mod replay;
+#[cfg(feature = "duckdb")]
+mod subscribe;
 mod wal;

@@ -16,6 +16,7 @@ mod perform;
 mod poison;
 mod property;
 mod store;
+mod subscribe;
 mod takeover;
 mod typed;
 mod verbs;

@@ -243,6 +243,19 @@ fn what_there_is_can_be_looked_through_while_others_write() {
     assert_eq!(keys.len(), 299);
 }
 
+/// An answer that rested on nothing was taken for one that rests on the last `Sync` write.
+#[test]
+fn a_relaxed_write_waits_for_no_sync_whatever_was_written_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.store("k", &json!({})).unwrap();
+    let syncs = store.stats().syncs;
+    for key in ["k", "new", "k"] {
+        store.put(key).durability(Durability::Os).data(&json!({})).unwrap();
+    }
+    assert_eq!((store.stats().syncs, store.stats().durable_seq), (syncs, 1));
+}
+
 #[test]
 fn one_thread_has_thousands_of_writes_under_way() {
     let dir = tempfile::tempdir().unwrap();

@@ -119,6 +119,8 @@ impl Driver {
     pub(crate) fn run(&mut self, steps: u64) {
         for _ in 0..steps {
             let done = self.step();
+            // What subscribers may have been given by now.
+            self.settle_durable(self.log.durable_seq());
             if self.fs.has_stopped() {
                 return;
             }

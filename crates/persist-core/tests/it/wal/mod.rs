@@ -11,6 +11,7 @@ mod faults;
 mod group;
 mod holes;
 mod judge;
+mod kept;
 mod news;
 mod power;
 mod salvage;
