@@ -5,6 +5,7 @@
 //! [`Display`](fmt::Display) writes. Leaves out which strings of a record are looked at: that is [`crate::data`],
 //! by the [`TimestampPolicy`]. [`moment`] and [`text`] let fields of a caller's own struct come back as they went in.
 
+mod given;
 pub mod moment;
 pub mod text;
 
@@ -16,6 +17,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+pub use given::{IntoDate, IntoTimestamp, date_text};
 
 use crate::error::{Error, Result};
 

@@ -323,6 +323,39 @@ macro_rules! write_verbs {
     };
 }
 
+/// Gives a `Put<'a, T>` with a field `specials: Specials<'a>` what sets the special fields of its record.
+#[macro_export]
+macro_rules! special_verbs {
+    () => {
+        impl<'a, T> Put<'a, T> {
+            /// The user name. Default: `username` of the data, else none.
+            pub fn username(mut self, name: &'a str) -> Self {
+                self.specials.username = Some(name);
+                self
+            }
+
+            /// The status. Default: `status` of the data, else none.
+            pub fn status(mut self, status: &'a str) -> Self {
+                self.specials.status = Some(status);
+                self
+            }
+
+            /// The status as a number. Default: `status_int` of the data, else none.
+            pub fn status_int(mut self, status: i32) -> Self {
+                self.specials.status_int = Some(status);
+                self
+            }
+
+            /// The record's timestamp: a [`Timestamp`](persist_core::Timestamp), a moment of the `time` crate, or ISO 8601
+            /// text, UTC where it names no offset. Default: `timestamp` of the data, else now.
+            pub fn timestamp(mut self, timestamp: impl $crate::timestamp::IntoTimestamp) -> Self {
+                self.specials.timestamp = Some(timestamp.into_timestamp());
+                self
+            }
+        }
+    };
+}
+
 /// Gives a store with [`write_verbs!`](crate::write_verbs), and its `Batch`, what is there for a model that may have several
 /// records of a key.
 #[macro_export]

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use persist_core::timestamp::IntoDate;
 use persist_core::{Backup, Engine, Result};
 
 use crate::config::DatedConfig;
 use crate::model::Dated;
-use crate::moment::IntoDate;
 use crate::store::DatedStore;
 
 persist_core::backup_verbs!(DatedStore, Dated, DatedConfig);

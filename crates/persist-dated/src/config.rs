@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use persist_core::timestamp::date_text;
 use persist_core::{Location, Options};
 use time::Date;
-
-use crate::partition::date_text;
 
 /// Where a dated store is and how it works. Each setter says its default.
 ///

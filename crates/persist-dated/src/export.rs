@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 
 use persist_core::fs::{Access, Fs, remove_folder, replace, sync_ancestors};
+use persist_core::timestamp::date_text;
 use persist_core::{Engine, Error, Leaf, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
 use crate::keys;
 use crate::model::Dated;
-use crate::partition::{date_text, folder_of, is_folder};
+use crate::partition::{folder_of, is_folder};
 
 /// The one file of a folder.
 const FILE: &str = "data.parquet";

@@ -97,7 +97,6 @@ mod config;
 mod export;
 pub mod keys;
 mod model;
-mod moment;
 mod partition;
 mod put;
 #[cfg(doctest)]
@@ -107,11 +106,11 @@ mod store;
 pub use config::DatedConfig;
 pub use export::{Export, ExportedFile};
 pub use model::Dated;
-pub use moment::{IntoDate, IntoTimestamp};
 pub use put::{Batch, Put};
 pub use store::{DatedStore, Record};
 
 pub use persist_core::timestamp;
+pub use persist_core::timestamp::{IntoDate, IntoTimestamp};
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
 pub use persist_core::{
     Backup, Change, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Since, Stats, Subscription, Ticket,

@@ -1,7 +1,6 @@
 //! Which folder of an export a record goes to, and which process names have one.
 
 use persist_core::{Error, Result};
-use time::Date;
 
 use crate::keys;
 
@@ -9,11 +8,6 @@ use crate::keys;
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// File systems take names of 255 bytes, of which `process_name=` takes 13.
 const MAX_BYTES: usize = 242;
-
-/// The date's name, in folders and in Parquet.
-pub(crate) fn date_text(date: Date) -> String {
-    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
-}
 
 /// The name of the folder of a process name.
 pub(crate) fn folder_of(process_name: Option<&str>) -> String {

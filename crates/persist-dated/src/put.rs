@@ -1,15 +1,12 @@
 //! One write, with whatever is said beside the data.
 
-use std::borrow::Cow;
-
-use persist_core::data::{Given, Kind, Resolved, Special, normalize, to_json};
+use persist_core::data::{Given, Kind, Resolved, Special, Specials};
 use persist_core::request::{self, Condition};
-use persist_core::{Durability, Entry, Error, Result, Timestamp};
+use persist_core::{Durability, Entry, Result};
 use serde::Serialize;
 
 use crate::keys;
 use crate::model::Dated;
-use crate::moment::IntoTimestamp;
 use crate::partition;
 use crate::store::DatedStore;
 
@@ -22,27 +19,14 @@ pub struct Put<'a, T = &'a DatedStore> {
     to: T,
     key: &'a str,
     process_name: Option<Option<&'a str>>,
-    username: Option<&'a str>,
-    status: Option<&'a str>,
-    status_int: Option<i32>,
-    timestamp: Option<Result<Timestamp>>,
+    specials: Specials<'a>,
     condition: Option<Condition>,
     durability: Option<Durability>,
 }
 
 impl<'a, T> Put<'a, T> {
     pub(crate) fn new(to: T, key: &'a str) -> Self {
-        Self {
-            to,
-            key,
-            process_name: None,
-            username: None,
-            status: None,
-            status_int: None,
-            timestamp: None,
-            condition: None,
-            durability: None,
-        }
+        Self { to, key, process_name: None, specials: Specials::default(), condition: None, durability: None }
     }
 
     /// The process name. With the key it is the record's id. Default: `process_name` of the data, else none.
@@ -57,65 +41,26 @@ impl<'a, T> Put<'a, T> {
         self
     }
 
-    /// The user name. Default: `username` of the data, else none.
-    pub fn username(mut self, name: &'a str) -> Self {
-        self.username = Some(name);
-        self
-    }
-
-    /// The status. Default: `status` of the data, else none.
-    pub fn status(mut self, status: &'a str) -> Self {
-        self.status = Some(status);
-        self
-    }
-
-    /// The status as a number. Default: `status_int` of the data, else none.
-    pub fn status_int(mut self, status: i32) -> Self {
-        self.status_int = Some(status);
-        self
-    }
-
-    /// The record's timestamp: a [`Timestamp`], a moment of the `time` crate, or ISO 8601 text, UTC where it names no
-    /// offset. Default: `timestamp` of the data, else now.
-    pub fn timestamp(mut self, timestamp: impl IntoTimestamp) -> Self {
-        self.timestamp = Some(timestamp.into_timestamp());
-        self
-    }
-
     fn request<D: Serialize + ?Sized>(&mut self, store: &DatedStore, data: &D) -> Result<request::Put<Dated>> {
-        let text = |given: Option<&'a str>, default: Given<'a>| match given {
-            Some(text) => Given::Argument(Resolved::Text(Cow::Borrowed(text))),
-            None => default,
-        };
         let process_name = match self.process_name {
             Some(None) => Given::Argument(Resolved::Null),
-            Some(name) => text(name, Given::Data),
+            Some(Some(name)) => Given::Argument(Resolved::Text(name.into())),
             // It is in the data that is read back, as null where there is none.
             None => Given::Default(Resolved::Null),
         };
-        let timestamp = match self.timestamp.take().transpose()? {
-            Some(timestamp) => Given::Argument(Resolved::Timestamp(timestamp)),
-            None => Given::Default(Resolved::Timestamp(store.now())),
+        let process_name = Special { name: keys::PROCESS_NAME, kind: Kind::Text, given: process_name };
+        let settled = self.specials.settle(data, [process_name], store.now(), store.rules())?;
+        let process_name = match settled.own.as_slice() {
+            [Resolved::Text(name)] => Some(name),
+            _ => None,
         };
-        let status_int = self.status_int.map_or(Given::Data, |status| Given::Argument(Resolved::Int32(status)));
-        let specials = [
-            Special { name: keys::PROCESS_NAME, kind: Kind::Text, given: process_name },
-            Special { name: keys::TIMESTAMP, kind: Kind::Timestamp, given: timestamp },
-            Special { name: keys::STATUS, kind: Kind::Text, given: text(self.status, Given::Data) },
-            Special { name: keys::STATUS_INT, kind: Kind::Int32, given: status_int },
-            Special { name: keys::USERNAME, kind: Kind::Text, given: text(self.username, Given::Data) },
-        ];
-        let normalized = normalize(&to_json(data)?, &specials, store.rules())?;
-        let [process_name, Resolved::Timestamp(timestamp), _, _, username] = normalized.fields.as_slice() else {
-            return Err(Error::input("timestamp: a record has one"));
-        };
-        let process_name = as_text(process_name);
-        process_name.map_or(Ok(()), partition::check)?;
-        let entry = Entry::<Dated>::new(self.key, process_name.map(Box::from), normalized.text);
-        Ok(request::Put::new(entry.repeating(as_text(username), *timestamp)).when(self.condition))
+        process_name.map_or(Ok(()), |name| partition::check(name))?;
+        let entry = Entry::<Dated>::new(self.key, process_name.map(|name| Box::from(&**name)), settled.data);
+        Ok(request::Put::new(entry.repeating(settled.username.as_deref(), settled.timestamp)).when(self.condition))
     }
 }
 
+persist_core::special_verbs!();
 persist_core::write_verbs!(DatedStore, Dated);
 persist_core::key_verbs!(DatedStore, Dated);
 
@@ -130,12 +75,5 @@ impl Batch<'_> {
     pub fn remove_if_version(&mut self, key: &str, process_name: Option<&str>, version: u32) {
         let condition = Some(Condition::Version(version));
         self.request.remove(request::Remove::new(key, process_name.map(Box::from)).when(condition));
-    }
-}
-
-fn as_text<'a>(resolved: &'a Resolved<'_>) -> Option<&'a str> {
-    match resolved {
-        Resolved::Text(text) => Some(text),
-        _ => None,
     }
 }

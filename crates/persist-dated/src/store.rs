@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use persist_core::data::Rules;
 use persist_core::fs::Fs;
 use persist_core::request::{self, Condition};
+use persist_core::timestamp::IntoDate;
 use persist_core::{Engine, Error, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
@@ -15,7 +16,6 @@ use time::Date;
 use crate::config::DatedConfig;
 use crate::export::{Export, export};
 use crate::model::Dated;
-use crate::moment::IntoDate;
 use crate::put::Put;
 
 /// A record of a dated store.

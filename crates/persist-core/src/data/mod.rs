@@ -18,6 +18,7 @@ mod names;
 mod normalize;
 mod serialize;
 mod special;
+mod specials;
 mod value;
 
 pub use lexer::{quote, unescape};
@@ -26,6 +27,7 @@ pub use normalize::{Normalized, Rules, normalize};
 pub use serialize::to_json;
 pub(crate) use special::whole;
 pub use special::{Given, Kind, Resolved, Special};
+pub use specials::{Settled, Specials};
 pub use value::{MAX_DEPTH, Number, Value};
 
 #[cfg(test)]

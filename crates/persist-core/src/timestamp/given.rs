@@ -1,14 +1,21 @@
 //! What dates and timestamps may be given as.
 
-use persist_core::{Error, Result, Timestamp};
 use time::{Date, OffsetDateTime, PrimitiveDateTime};
+
+use super::Timestamp;
+use crate::error::{Error, Result};
+
+/// A date as folders are named by it: `2025-01-15`.
+pub fn date_text(date: Date) -> String {
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
+}
 
 /// A date, or something with a date in it.
 pub trait IntoDate {
     /// The date: of a moment, the one in its own offset.
     ///
     /// # Errors
-    /// [`Input`](persist_core::ErrorKind::Input) for a text that is no ISO 8601 date or time.
+    /// [`Input`](crate::ErrorKind::Input) for a text that is no ISO 8601 date or time.
     fn into_date(self) -> Result<Date>;
 }
 
@@ -56,7 +63,7 @@ pub trait IntoTimestamp {
     /// The moment; UTC where no offset is named.
     ///
     /// # Errors
-    /// [`Input`](persist_core::ErrorKind::Input) for a text that is no ISO 8601 date or time.
+    /// [`Input`](crate::ErrorKind::Input) for a text that is no ISO 8601 date or time.
     fn into_timestamp(self) -> Result<Timestamp>;
 }
 
