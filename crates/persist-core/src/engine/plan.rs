@@ -111,7 +111,7 @@ impl<M: Model> Plan<M> {
                 check(&key, condition, &state)?;
                 self.remove(key, part, body, state, is_alone);
             }
-            What::RemoveKey(removals) => {
+            What::RemoveKey(_, removals) => {
                 // Also where nothing is left: that others removed it may be in doubt.
                 self.rests_on = self.rests_on.max(cache.last_seq_of(key.as_str()));
                 for (part, body) in removals {
@@ -177,13 +177,14 @@ impl<M: Model> Plan<M> {
 pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) -> usize {
     for at in 0..writes.len() {
         let Some((write, before)) = writes.get_mut(..=at).and_then(<[_]>::split_last_mut) else { continue };
-        let What::RemoveKey(removals) = &mut write.what else { continue };
+        let What::RemoveKey(fields, removals) = &mut write.what else { continue };
         let stored = cache.get_key(write.key.as_str());
         let made = before.iter().filter(|other| other.key == write.key).filter_map(|other| match &other.what {
             What::Put(part, ..) => Some(part),
-            What::Remove(..) | What::RemoveKey(_) => None,
+            What::Remove(..) | What::RemoveKey(..) => None,
         });
-        let parts: HashSet<&M::Part> = stored.iter().map(|record| record.part()).chain(made).collect();
+        let parts = stored.iter().map(|record| record.part()).chain(made);
+        let parts: HashSet<&M::Part> = parts.filter(|part| begins_with::<M>(part, fields)).collect();
         let removal = |part: &M::Part| (part.clone(), codec::removal::<M>(write.key.as_str(), part));
         *removals = parts.into_iter().map(removal).collect();
     }
@@ -193,12 +194,17 @@ pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) -> 
 /// Whether [`find_keys`] has found all there are.
 pub(super) fn has_found_keys<M: Model>(writes: &[Write<M>], cache: &Cache<M>) -> bool {
     writes.iter().all(|write| match &write.what {
-        What::RemoveKey(removals) => {
+        What::RemoveKey(fields, removals) => {
             let found: HashSet<&M::Part> = removals.iter().map(|(part, _)| part).collect();
-            cache.get_key(write.key.as_str()).iter().all(|record| found.contains(record.part()))
+            let stored = cache.get_key(write.key.as_str());
+            stored.iter().all(|record| found.contains(record.part()) || !begins_with::<M>(record.part(), fields))
         }
         What::Put(..) | What::Remove(..) => true,
     })
+}
+
+fn begins_with<M: Model>(part: &M::Part, fields: &[Option<Box<str>>]) -> bool {
+    fields.iter().enumerate().all(|(at, field)| M::part_text(part, at) == field.as_deref())
 }
 
 impl<M: Model> Planned<M> {

@@ -45,8 +45,9 @@ pub(super) enum What<M: Model> {
     /// The part, the normalized data, what there is besides, and the line's body.
     Put(M::Part, Box<str>, M::Value, Body),
     Remove(M::Part, Body),
-    /// The removal of each record that the key may have, as `plan::find_keys` found them.
-    RemoveKey(Vec<(M::Part, Body)>),
+    /// The removal of each record that the key may have with these first fields of its part, as `plan::find_keys` found
+    /// them.
+    RemoveKey(Vec<Option<Box<str>>>, Vec<(M::Part, Body)>),
 }
 
 impl<M: Model> Write<M> {
@@ -54,7 +55,7 @@ impl<M: Model> Write<M> {
     pub(super) fn bytes_at_most(&self) -> usize {
         match &self.what {
             What::Put(.., body) | What::Remove(_, body) => body.line_bytes_at_most(),
-            What::RemoveKey(removals) => removals.iter().map(|(_, body)| body.line_bytes_at_most()).sum(),
+            What::RemoveKey(_, removals) => removals.iter().map(|(_, body)| body.line_bytes_at_most()).sum(),
         }
     }
 }
@@ -105,14 +106,20 @@ impl<M: Model> Remove<M> {
     }
 }
 
-/// Removes all records of a key as one step. Answers those that it removed, in no particular order.
+/// Removes the records of a key, or some of them, as one step. Answers those that it removed, in no particular order.
 #[derive(Debug)]
 pub struct RemoveKey<M: Model>(Write<M>);
 
 impl<M: Model> RemoveKey<M> {
-    /// Removes the records of this key.
+    /// Removes all records of this key.
     pub fn new(key: &str) -> Self {
-        Self(Write { key: Key::from(key), what: What::RemoveKey(Vec::new()), condition: None })
+        Self::within(key, &[])
+    }
+
+    /// Removes the records of this key whose part begins with these fields.
+    pub fn within(key: &str, fields: &[Option<&str>]) -> Self {
+        let fields = fields.iter().map(|field| field.map(Box::from)).collect();
+        Self(Write { key: Key::from(key), what: What::RemoveKey(fields, Vec::new()), condition: None })
     }
 }
 

@@ -199,7 +199,7 @@ impl<M: Model> Shared<M> {
             }
             match &write.what {
                 What::Put(_, data, ..) => self.checked_extra.check(data),
-                What::Remove(..) | What::RemoveKey(_) => Ok(()),
+                What::Remove(..) | What::RemoveKey(..) => Ok(()),
             }
         })
     }
