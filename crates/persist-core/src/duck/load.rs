@@ -1,8 +1,8 @@
-//! Reading everything back: what memory is filled with at opening.
+//! Reading rows back as records: what memory is filled with at opening.
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
-use duckdb::Connection;
+use duckdb::{Connection, params_from_iter};
 
 use super::database::Database;
 use super::failure::failed;
@@ -41,14 +41,14 @@ impl Database {
         let (columns, seq, op) = (self.loaded_columns(&self.table.column(Source::Version)), quote(SEQ), quote(OP));
         let delta = self.delta(&connection).map_err(|error| failed("cannot read", &self.path, error))?;
         let delta = format!("SELECT {columns}, {seq}, {op} FROM {delta} ORDER BY {seq}");
-        self.stream(&connection, &self.select_base(), each)?;
-        self.stream(&connection, &self.select_removed(), each)?;
-        self.stream(&connection, &delta, each)
+        self.stream(&connection, &self.select_base(), &[], each)?;
+        self.stream(&connection, &self.select_removed(), &[], each)?;
+        self.stream(&connection, &delta, &[], each)
     }
 
     /// Hands out every row of the base, as [`load`](Database::load) does.
     pub(crate) fn load_base(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
-        self.stream(&self.connect()?, &self.select_base(), each)
+        self.stream(&self.connect()?, &self.select_base(), &[], each)
     }
 
     fn select_base(&self) -> String {
@@ -70,7 +70,7 @@ impl Database {
     }
 
     /// The columns of a row, its versions counted by the column `version`.
-    fn loaded_columns(&self, version: &str) -> String {
+    pub(super) fn loaded_columns(&self, version: &str) -> String {
         let mut columns = vec![self.table.column(Source::Key)];
         columns.extend((0..self.table.parts).map(|n| format!("{}::VARCHAR", self.table.column(Source::Part(n)))));
         columns.push(self.table.column(Source::Data));
@@ -82,11 +82,17 @@ impl Database {
         columns.join(", ")
     }
 
-    fn stream(&self, connection: &Connection, sql: &str, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn stream(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        values: &[Option<&str>],
+        each: &mut dyn FnMut(Loaded<'_>) -> Result<()>,
+    ) -> Result<()> {
         let failed = |error| failed("cannot read", &self.path, error);
         let mut statement = connection.prepare(sql).map_err(failed)?;
         // The iterator would panic on an error in mid-stream; `step` returns it.
-        let _ = statement.stream_arrow([]).map_err(failed)?;
+        let _ = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
         while let Some(chunk) = statement.step().map_err(failed)? {
             let rows =
                 Rows::of(chunk.into(), self.table.parts).ok_or_else(|| self.strange("a column of another type"))?;

@@ -268,7 +268,7 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
     Database::open(fs, &location.database, table)
 }
 
-fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
+pub(super) fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
     let (version, at, seq) = (row.version, row.at, row.seq);
     // Without data it is a removal.
     let (part, value) = (M::part_from(row.part), M::Value::of(row.value.clone()));

@@ -96,7 +96,7 @@ impl<M: Model> Engine<M> {
         self.on_database(|database| database.export(by, dir))
     }
 
-    fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+    pub(super) fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
         match self.flush_to(self.shared.log.last_seq()) {
             // Reads go on: what is in doubt is not in DuckDB, all else is.
             Err(error) if error.kind() == ErrorKind::Poisoned => {}
