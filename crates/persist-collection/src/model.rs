@@ -1,0 +1,72 @@
+//! What an item is: its id is the key, the collection and its name, it has a typed value besides its data, and every
+//! write of it is kept.
+
+use persist_core::{Column, History, Model, Scalar, Source};
+
+use crate::keys;
+
+/// The collection model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collection;
+
+/// What tells apart the items of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemName {
+    collection: Box<str>,
+    item: Box<str>,
+}
+
+impl ItemName {
+    pub(crate) fn new(collection: &str, item: &str) -> Self {
+        Self { collection: collection.into(), item: item.into() }
+    }
+
+    /// The collection; empty where none was named.
+    pub fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// The name within the collection; empty where none was given.
+    pub fn item(&self) -> &str {
+        &self.item
+    }
+}
+
+impl Model for Collection {
+    type Part = ItemName;
+    type Value = Option<Scalar>;
+
+    const PART_FIELDS: &'static [&'static str] = &[keys::COLLECTION_NAME, keys::ITEM_NAME];
+    const TABLE: &'static str = "storage_latest";
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "key", source: Source::Key },
+        Column { name: keys::COLLECTION_NAME, source: Source::Part(0) },
+        Column { name: keys::ITEM_NAME, source: Source::Part(1) },
+        Column { name: "data", source: Source::Data },
+        Column { name: "value_int", source: Source::ValueInt },
+        Column { name: "value_float", source: Source::ValueFloat },
+        Column { name: "value_string", source: Source::ValueText },
+        Column { name: keys::TIMESTAMP, source: Source::Timestamp },
+        Column { name: keys::STATUS, source: Source::Status },
+        Column { name: keys::STATUS_INT, source: Source::StatusInt },
+        Column { name: keys::USERNAME, source: Source::Username },
+        Column { name: "updated_at", source: Source::UpdatedAt },
+        Column { name: "version", source: Source::Version },
+    ];
+
+    const HISTORY: Option<History> =
+        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
+
+    fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
+        match field {
+            0 => Some(&part.collection),
+            1 => Some(&part.item),
+            _ => None,
+        }
+    }
+
+    fn part_from(fields: &[Option<&str>]) -> Self::Part {
+        let field = |at: usize| fields.get(at).copied().flatten().unwrap_or_default();
+        ItemName::new(field(0), field(1))
+    }
+}
