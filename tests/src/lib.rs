@@ -4,3 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod kill;
+#[path = "../../crates/persist-dated/tests/it/perform.rs"]
+mod perform;
+mod script;

@@ -14,8 +14,8 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The figures of operations that took so long each, one after another on so many threads.
-    fn of(mut nanos: Vec<u64>, operations: u64, wall: Duration) -> Self {
+    /// The figures of operations that took so long each, one after another on so many threads or beside each other.
+    pub(crate) fn of(mut nanos: Vec<u64>, operations: u64, wall: Duration) -> Self {
         nanos.sort_unstable();
         let at = |share: f64| {
             let index = ((nanos.len() as f64 * share) as usize).min(nanos.len().saturating_sub(1));

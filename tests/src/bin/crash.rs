@@ -22,18 +22,15 @@ struct Arguments {
     /// Where the random numbers start; a failure names it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Internal: the process that is killed, its folder and its seed.
-    #[arg(long, hide = true, num_args = 2, value_names = ["DIR", "SEED"])]
+    /// Internal: the process that is killed, its folder, its seed, and how far each writer has come.
+    #[arg(long, hide = true, num_args = 3, value_names = ["DIR", "SEED", "DONE"])]
     child: Option<Vec<String>>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.child.as_deref() {
-        Some([dir, seed]) => seed
-            .parse()
-            .map_err(|error| format!("--child: {error}"))
-            .and_then(|seed| kill::child(&PathBuf::from(dir), seed)),
+        Some([dir, seed, done]) => child(dir, seed, done),
         _ => run(&arguments),
     };
     match done {
@@ -45,15 +42,23 @@ fn main() -> ExitCode {
     }
 }
 
+fn child(dir: &str, seed: &str, done: &str) -> Result<(), String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("--child: {error}"));
+    let done = done.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
+    kill::child(&PathBuf::from(dir), number(seed)?, &done)
+}
+
 fn run(arguments: &Arguments) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let start = Instant::now();
     let verdict = kill::run(&program, arguments.cycles, arguments.seed)?;
     println!(
-        "row {}: {} kills, {} acknowledged writes, {} replayed, {} killed while opening: none lost, none doubled ({:.1} s)",
+        "row {}: {} kills, {} acknowledged actions, {} others found whole, {} records replayed, {} killed while opening: none \
+         lost, doubled or halved ({:.1} s)",
         arguments.row,
         verdict.cycles,
         verdict.acknowledged,
+        verdict.unacknowledged,
         verdict.replayed,
         verdict.killed_while_opening,
         start.elapsed().as_secs_f64()

@@ -13,6 +13,7 @@ use crate::Result;
 pub(crate) struct Lines {
     file: File,
     end: Mutex<u64>,
+    laid_out: u64,
 }
 
 /// A new file, filled with so many newlines and synced.
@@ -30,11 +31,15 @@ pub(crate) fn laid_out(path: &Path, bytes: u64) -> Result<File> {
 
 impl Lines {
     pub(crate) fn new(path: &Path, laid_out_bytes: u64) -> Result<Self> {
-        Ok(Self { file: laid_out(path, laid_out_bytes)?, end: Mutex::new(0) })
+        Ok(Self { file: laid_out(path, laid_out_bytes)?, end: Mutex::new(0), laid_out: laid_out_bytes })
     }
 
     pub(crate) fn append(&self, line: &[u8], sync: bool) -> Result<()> {
         let mut end = self.end.lock();
+        // A file that was laid out is gone through again, so that it never grows.
+        if self.laid_out > 0 && *end + line.len() as u64 > self.laid_out {
+            *end = 0;
+        }
         self.file.write_all_at(line, *end)?;
         *end += line.len() as u64;
         if sync {

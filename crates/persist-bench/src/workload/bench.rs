@@ -8,7 +8,7 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, flush, read, recovery, write};
+use crate::workload::{closed, flush, read, recovery, verbs, write};
 
 /// The row of persist itself.
 pub(super) const PERSIST: &str = "persist";
@@ -57,6 +57,9 @@ impl Bench {
 pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     write::durable(bench, report)?;
     write::os(bench, report)?;
+    verbs::batches(bench, report)?;
+    verbs::tickets(bench, report)?;
+    verbs::compare_and_set(bench, report)?;
     read::get(bench, report)?;
     flush::at(bench, report, "flush-1000-at-100k", bench.scale.small)?;
     flush::at(bench, report, "flush-1000-at-1m", bench.scale.records)?;

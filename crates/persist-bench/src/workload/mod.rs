@@ -5,6 +5,7 @@ mod closed;
 mod flush;
 mod read;
 mod recovery;
+mod verbs;
 mod write;
 
 pub(crate) use bench::{Bench, Scale, run_all};

@@ -18,7 +18,7 @@ use crate::report::Report;
 
 const GROWING: &str = "floor: growing file";
 const LAID_OUT: &str = "floor: laid out";
-const GROUP_COMMIT: &str = "floor: group commit";
+pub(super) const GROUP_COMMIT: &str = "floor: group commit";
 const WRITE: &str = "floor: write(2)";
 /// persist with nothing flushed meanwhile, to see what DuckDB takes away on a machine of few cores.
 const UNFLUSHED: &str = "persist, unflushed";
@@ -111,7 +111,7 @@ fn body() -> Vec<u8> {
     line
 }
 
-fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
+pub(super) fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
     let dir = bench.folder("group-commit")?;
     let file = GroupCommit::new(&dir.join("lines"), LAID_OUT_FOR_GROUPS_BYTES)?;
     let line = flight::line(1_000_000);

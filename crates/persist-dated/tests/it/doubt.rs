@@ -86,6 +86,72 @@ fn an_answer_that_rests_on_anothers_write_waits_for_its_sync() {
     }
 }
 
+/// What a second caller asks while the first one's write is in doubt.
+type Asker = fn(&DatedStore) -> Result<(), Error>;
+
+/// Of a record that is there since a write in doubt.
+const OF_A_PUT: [(&str, Asker); 4] = [
+    ("put if absent", |store| store.put("k").if_absent().data(&json!({})).map(drop)),
+    ("put if another version", |store| store.put("k").if_version(7).data(&json!({})).map(drop)),
+    ("remove if another version", |store| store.remove_if_version("k", None, 7).map(drop)),
+    ("put if absent in a batch", |store| {
+        let mut batch = store.batch().durability(Durability::Os);
+        batch.put("other").data(&json!({}))?;
+        batch.put("k").if_absent().data(&json!({}))?;
+        batch.commit().map(drop)
+    }),
+];
+
+/// Of a record that is gone since a removal in doubt.
+const OF_A_REMOVAL: [(&str, Asker); 6] = [
+    ("put if this version", |store| store.put("k").if_version(1).data(&json!({})).map(drop)),
+    ("remove", |store| store.remove("k", None).map(drop)),
+    ("remove if this version", |store| store.remove_if_version("k", None, 1).map(drop)),
+    ("remove the key", |store| store.remove_key("k").map(drop)),
+    ("remove in a batch", |store| {
+        let mut batch = store.batch().durability(Durability::Os);
+        batch.remove("k", None);
+        batch.commit().map(drop)
+    }),
+    ("remove the key in a batch", |store| {
+        let mut batch = store.batch().durability(Durability::Os);
+        batch.remove_key("k");
+        batch.commit().map(drop)
+    }),
+];
+
+/// The removal of a key that has no record any more was answered at once.
+#[test]
+fn each_verb_waits_for_the_write_that_its_answer_rests_on() {
+    let cases = OF_A_PUT.map(|ask| (false, ask)).into_iter().chain(OF_A_REMOVAL.map(|ask| (true, ask)));
+    for (is_removal, (what, ask)) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let slow = Arc::new(Slow::default());
+        let store = &DatedStore::open("2025-01-15", quiet(dir.path()).fs(slow_disk(&slow))).unwrap();
+        store.store(if is_removal { "k" } else { "another" }, &json!({})).unwrap();
+        slow.fails.store(true, Ordering::SeqCst);
+        let shut = slow.door.lock();
+        slow.waits.store(true, Ordering::SeqCst);
+        thread::scope(|scope| {
+            let first = scope.spawn(move || match is_removal {
+                false => store.store("k", &json!({})).map(drop),
+                true => store.remove("k", None).map(drop),
+            });
+            while store.contains("k", None) == is_removal {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let second = scope.spawn(move || ask(store));
+            thread::sleep(Duration::from_millis(100));
+            let early = second.is_finished();
+            drop(shut);
+            let second = second.join().unwrap();
+            assert!(!early, "{what}: {second:?} while the write before it was in doubt");
+            let poisoned = Err((ErrorKind::Poisoned, None));
+            assert_eq!((told(second), told(first.join().unwrap())), (poisoned, poisoned), "{what}");
+        });
+    }
+}
+
 #[test]
 fn a_relaxed_answer_waits_for_no_sync_that_nobody_asked_for() {
     let dir = tempfile::tempdir().unwrap();

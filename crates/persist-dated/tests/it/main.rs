@@ -20,6 +20,7 @@ mod subscribe;
 mod takeover;
 mod typed;
 mod verbs;
+mod whole;
 
 use std::path::Path;
 use std::time::Duration;

@@ -30,9 +30,9 @@ pub(crate) fn perform(store: &DatedStore, call: &Call, durability: Durability) -
             put(store, id, *expect).durability(durability).data(data).map(|record| vec![written(&record)])
         }
         Call::Remove(id, Some(Expect::Version(version))) => {
-            store.remove_if_version(&id.0, id.1[0].as_deref(), *version).map(|record| removals(record))
+            store.remove_if_version(&id.0, id.1[0].as_deref(), *version).map(removals)
         }
-        Call::Remove(id, _) => store.remove(&id.0, id.1[0].as_deref()).map(|record| removals(record)),
+        Call::Remove(id, _) => store.remove(&id.0, id.1[0].as_deref()).map(removals),
         Call::RemoveKey(key) => store.remove_key(key).map(removals),
         Call::Batch(calls) => {
             batch(store, calls, durability).and_then(Batch::commit).map(|changes| changes.iter().map(change).collect())

@@ -1,0 +1,99 @@
+//! What one writer of the kill test does: actions without end, which follow from the writer's number alone. So parent and
+//! child know of each state of a writer's records after how many actions it is: each that changes anything shows.
+
+use persist_test_utils::oracle::{Call, Changed, Conflict, Expect, Id};
+use persist_test_utils::{Oracle, Rng};
+use serde_json::{Value, json};
+
+use crate::perform::{data, id};
+
+/// For so many actions a record stays before it is removed: more than can be under way at once.
+pub(crate) const LIFE: u64 = 8;
+
+/// The next thing a writer does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// A call on the writer's own records, and its answer: nobody else touches them.
+    Own(Call, Result<Vec<Changed>, Conflict>),
+    /// One more in the writer's place of the counter that all writers share, by compare and set.
+    Count,
+}
+
+/// A writer as it is after some of its actions.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    writer: u64,
+    /// How many actions were done.
+    pub(crate) done: u64,
+    /// The writer's own records.
+    pub(crate) records: Oracle,
+    /// How often it has counted.
+    pub(crate) counted: u64,
+}
+
+impl Script {
+    pub(crate) fn new(writer: u64) -> Self {
+        Self { writer, done: 0, records: Oracle::new(), counted: 0 }
+    }
+
+    /// Goes on by one action, and answers it.
+    pub(crate) fn next(&mut self) -> Action {
+        let mut rng = Rng::new((self.writer << 48) ^ self.done);
+        self.done += 1;
+        if rng.chance(1, 10) {
+            self.counted += 1;
+            return Action::Count;
+        }
+        let mut put = Vec::new();
+        let call = if rng.chance(1, 6) {
+            let calls = 1 + rng.below(9);
+            Call::Batch((0..calls).map(|_| self.one(&mut rng, &mut put)).collect())
+        } else {
+            self.one(&mut rng, &mut put)
+        };
+        let mut answer = self.records.call(&call);
+        if let Ok(changes) = &mut answer {
+            changes.sort();
+        }
+        Action::Own(call, answer)
+    }
+
+    /// One call; `put` are the ids that the same batch has put before.
+    fn one(&self, rng: &mut Rng, put: &mut Vec<Id>) -> Call {
+        let id = self.some_id(rng);
+        let expect = match (rng.below(8), self.records.get(&id)) {
+            (0, None) => Some(Expect::Absent),
+            (0, Some((version, _))) => Some(Expect::Version(version)),
+            // Never so: a conflict.
+            (1, None) if rng.chance(1, 4) => Some(Expect::Version(1)),
+            (1, Some(_)) if rng.chance(1, 4) => Some(Expect::Absent),
+            _ => None,
+        };
+        let is_old = |(other, _, data): (&Id, u32, &Value)| {
+            let action = data["action"].as_u64().unwrap_or(0);
+            other.0 != id.0 || action + LIFE < self.done
+        };
+        match rng.below(16) {
+            // A record lives for some actions, or nobody could tell from what is there that it was put and removed.
+            0..=4 if put.iter().any(|(key, _)| *key == id.0) || !self.records.rows().all(is_old) => {}
+            0 => return Call::RemoveKey(id.0),
+            1..=4 => return Call::Remove(id, expect.filter(|expect| *expect != Expect::Absent)),
+            _ => {}
+        }
+        put.push(id.clone());
+        let fields = json!({"action": self.done, "put": put.len(), "filler": "x".repeat(rng.index(600))});
+        let data = data(&id, fields.as_object().cloned().unwrap_or_default());
+        Call::Put(id, data, expect)
+    }
+
+    /// What the keys of this writer begin with, and no other's.
+    pub(crate) fn prefix(&self) -> String {
+        format!("w{}-", self.writer)
+    }
+
+    /// New ids come in slowly.
+    fn some_id(&self, rng: &mut Rng) -> Id {
+        let key = format!("{}{}", self.prefix(), rng.below(10 + self.done / 20));
+        id(&key, *rng.pick(&[None, Some("p0"), Some("p1")]))
+    }
+}
