@@ -7,7 +7,7 @@
 //!
 //! - `duckdb` (default): the flush engine ([`Engine`]) and the tables in DuckDB. Links a DuckDB library of the 1.5 line,
 //!   which `DUCKDB_LIB_DIR` names. Without it this crate is the log, values and timestamps, and builds in seconds.
-//! - `tokio`: writes that wait without blocking a thread of the runtime ([`Engine::write_async`]).
+//! - `tokio`: writes and subscriptions that wait without blocking a thread of the runtime ([`Engine::write_async`]).
 //! - `bundled`: compiles DuckDB from its sources in place of linking a library; about half an hour on two cores.
 //!
 //! # Modules
@@ -64,7 +64,7 @@
 #![cfg_attr(feature = "duckdb", doc = "```")]
 #![cfg_attr(not(feature = "duckdb"), doc = "```ignore")]
 //! use persist_core::data::{Rules, normalize, to_json};
-//! use persist_core::{Column, Engine, Entry, Location, Model, Options, Source};
+//! use persist_core::{Column, Engine, Entry, Event, Location, Model, Options, Since, Source};
 //!
 //! #[derive(Debug)]
 //! struct Seats;
@@ -96,6 +96,10 @@
 //! assert!(seats.get("12A", &[]).is_some());
 //! let taken = seats.query("SELECT count(*) AS n FROM seats WHERE data->>'taken_by' = 'Ada'")?;
 //! assert_eq!(taken.get(0, "n"), Some(&serde_json::json!(1)));
+//!
+//! let mut changes = seats.subscribe(Since::Oldest)?; // or `Since::After` the last `seq` that was dealt with
+//! let Event::Change(change) = changes.recv()? else { return Err("missed".into()) };
+//! assert_eq!((change.key(), change.seq()), ("12A", 1));
 //! seats.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -348,3 +348,42 @@ macro_rules! key_verbs {
         }
     };
 }
+
+/// Gives a store that has a field `engine: Engine<M>`, and whose configuration has one `options: Options`, its backups.
+/// How a store is made of one is the store's own: only it knows where its files are.
+#[macro_export]
+macro_rules! backup_verbs {
+    ($store:ident, $model:ty, $config:ty) => {
+        impl $store {
+            /// Backs the store up into a folder of its own, which is made or holds no file, while other threads read and
+            /// write. [`restore`](Self::restore) makes a store of it.
+            ///
+            /// The backup has everything that was acknowledged before this call, and the state of one moment: all
+            /// records up to its [`seq`](persist_core::Backup::seq) and none after. It has been read back whole, and is
+            /// durable, when this returns.
+            ///
+            /// # Errors
+            /// [`Config`](persist_core::ErrorKind::Config) for a folder with files in it.
+            /// [`Database`](persist_core::ErrorKind::Database) or [`Io`](persist_core::ErrorKind::Io) where it can't be
+            /// made: the store goes on. [`Poisoned`](persist_core::ErrorKind::Poisoned): close the store and open it
+            /// again first.
+            pub fn backup(&self, dir: impl ::std::convert::AsRef<::std::path::Path>) -> $crate::Result<$crate::Backup> {
+                self.engine.backup(dir.as_ref())
+            }
+
+            /// Reads a backup whole and compares it with its manifest: size, checksum, columns, owner, `seq`, rows, no id
+            /// twice. It changes nothing. Of the configuration only what says how stores look counts.
+            ///
+            /// # Errors
+            /// [`Config`](persist_core::ErrorKind::Config) for a folder that is no backup,
+            /// [`Corrupt`](persist_core::ErrorKind::Corrupt) naming the damaged file,
+            /// [`Schema`](persist_core::ErrorKind::Schema) for a backup with other columns.
+            pub fn verify_backup(
+                dir: impl ::std::convert::AsRef<::std::path::Path>,
+                config: &$config,
+            ) -> $crate::Result<$crate::Backup> {
+                $crate::Engine::<$model>::verify_backup(dir.as_ref(), &config.options)
+            }
+        }
+    };
+}

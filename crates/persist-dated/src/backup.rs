@@ -9,11 +9,15 @@ use crate::model::Dated;
 use crate::moment::IntoDate;
 use crate::store::DatedStore;
 
+persist_core::backup_verbs!(DatedStore, Dated, DatedConfig);
+
 impl DatedStore {
-    /// Backs the store up into a folder of its own, which is made or holds no file, while other threads read and write.
+    /// Makes the store of a date from a backup of that date, below a base folder where the date has no files yet; open
+    /// it afterwards. The records are as they were at the backup's [`seq`](Backup::seq); `seq` and versions go on from
+    /// there, under a new store id.
     ///
-    /// The backup has everything that was acknowledged before this call, and the state of one moment: all records up
-    /// to its [`seq`](Backup::seq) and none after. It has been read back whole, and is durable, when this returns.
+    /// The backup is read whole and stays as it is. A restore that was interrupted may be started over; if it then says
+    /// that the database is there already, open the store: that finishes it.
     ///
     /// ```
     /// use persist_dated::{DatedConfig, DatedStore};
@@ -33,32 +37,6 @@ impl DatedStore {
     /// assert_eq!(restored.get_key_process("task", None).unwrap().to::<serde_json::Value>()?["progress"], 75);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    /// [`Config`](persist_core::ErrorKind::Config) for a folder with files in it.
-    /// [`Database`](persist_core::ErrorKind::Database) or [`Io`](persist_core::ErrorKind::Io) where it can't be made: the
-    /// store goes on. [`Poisoned`](persist_core::ErrorKind::Poisoned): close the store and open it again first.
-    pub fn backup(&self, dir: impl AsRef<Path>) -> Result<Backup> {
-        self.engine.backup(dir.as_ref())
-    }
-
-    /// Reads a backup whole and compares it with its manifest: size, checksum, columns, owner, `seq`, rows, no id twice.
-    /// It changes nothing. Of the configuration only what says how stores look counts.
-    ///
-    /// # Errors
-    /// [`Config`](persist_core::ErrorKind::Config) for a folder that is no backup,
-    /// [`Corrupt`](persist_core::ErrorKind::Corrupt) naming the damaged file,
-    /// [`Schema`](persist_core::ErrorKind::Schema) for a backup with other columns.
-    pub fn verify_backup(dir: impl AsRef<Path>, config: &DatedConfig) -> Result<Backup> {
-        Engine::<Dated>::verify_backup(dir.as_ref(), &config.options)
-    }
-
-    /// Makes the store of a date from a backup of that date, below a base folder where the date has no files yet; open
-    /// it afterwards. The records are as they were at the backup's [`seq`](Backup::seq); `seq` and versions go on from
-    /// there, under a new store id.
-    ///
-    /// The backup is read whole and stays as it is. A restore that was interrupted may be started over; if it then says
-    /// that the database is there already, open the store: that finishes it.
     ///
     /// # Errors
     /// As [`DatedStore::verify_backup`]. [`Config`](persist_core::ErrorKind::Config) also for a backup of another date,

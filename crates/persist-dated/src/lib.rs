@@ -52,6 +52,45 @@
 //! # store.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Following what changes
+//!
+//! [`subscribe`](DatedStore::subscribe) gives the durable changes in order. Each has a `seq`; a follower stores the last
+//! one with what it made of it, and goes on after it the next time. `keep_log` says how long it may be away.
+//!
+//! ```
+//! use std::time::Duration;
+//! use persist_dated::{Change, DatedConfig, DatedStore, ErrorKind, Event, Since};
+//! use serde_json::json;
+//!
+//! # let base = tempfile::tempdir()?;
+//! # let base = base.path();
+//! # let (mut sent, mut position) = (Vec::new(), 0);
+//! let config = DatedConfig::new(base).keep_log(Duration::from_secs(24 * 3600));
+//! let store = DatedStore::open("2025-01-15", config.clone())?;
+//! store.store("task", &json!({"progress": 75}))?;
+//! store.close()?;
+//!
+//! let store = DatedStore::open("2025-01-15", config)?;
+//! store.remove("task", None)?;
+//! // `position` is what this follower stored the last time, 0 at first.
+//! let mut changes = match store.subscribe(Since::After(position)) {
+//!     // It was away for too long: it has to begin anew, with `store.iter()` after `Since::Now`.
+//!     Err(error) if error.kind() == ErrorKind::Gone => store.subscribe(Since::Now)?,
+//!     changes => changes?,
+//! };
+//! while let Some(event) = changes.recv_timeout(Duration::from_millis(10))? {
+//!     position = event.seq();
+//!     match event {
+//!         Event::Change(Change::Put(record)) => sent.push(format!("{} v{}", record.key(), record.version())),
+//!         Event::Change(Change::Removed(removed)) => sent.push(format!("{} is gone", removed.key())),
+//!         Event::Missed { from, to } => sent.push(format!("{from} to {to} are not to be had any more")),
+//!     }
+//! }
+//! assert_eq!((sent, position), (vec!["task v1".to_owned(), "task is gone".to_owned()], 2));
+//! # store.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backup;
 mod config;

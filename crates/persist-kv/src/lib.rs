@@ -20,10 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Conditions, batches, removal
+//! # Conditions, batches, changes, removal
 //!
 //! ```
-//! # use persist_kv::{ErrorKind, KvConfig, KvStore};
+//! # use persist_kv::{ErrorKind, KvConfig, KvStore, Since};
 //! # use serde_json::json;
 //! # let dir = tempfile::tempdir()?;
 //! # let store = KvStore::open(dir.path().join("data.duckdb"), KvConfig::new(dir.path().join("storage")))?;
@@ -31,11 +31,15 @@
 //! let taken = store.put("seat_12A").if_absent().data(&json!({"by": "Bob"})).unwrap_err();
 //! assert_eq!((taken.kind(), taken.present_version()), (ErrorKind::Conflict, Some(1)));
 //!
+//! let changes = store.subscribe(Since::Now)?; // what becomes durable from here on
 //! let mut move_over = store.batch(); // both or neither
 //! move_over.remove_if_version("seat_12A", seat.version());
 //! move_over.put("seat_14C").if_absent().data(&json!({"by": "Ada"}))?;
 //! move_over.commit()?;
 //! assert_eq!(store.keys_with_prefix("seat_").collect::<Vec<_>>(), ["seat_14C"]);
+//!
+//! let moved: Vec<u64> = changes.take(2).map(|event| event.map(|event| event.seq())).collect::<Result<_, _>>()?;
+//! assert_eq!(moved, [2, 3]);
 //!
 //! // Many writes under way at once, by one thread.
 //! let scores: Vec<_> =
@@ -62,5 +66,8 @@ pub use store::{KvStore, Record};
 
 pub use persist_core::timestamp;
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-pub use persist_core::{Change, Durability, Error, ErrorKind, Removed, Result, Rows, Stats, Ticket, Verification};
+pub use persist_core::{
+    Backup, Change, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Since, Stats, Subscription, Ticket,
+    Verification,
+};
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

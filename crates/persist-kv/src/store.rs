@@ -1,11 +1,11 @@
 //! A key-value store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use persist_core::data::Rules;
 use persist_core::request::{self, Condition};
-use persist_core::{Engine, Result};
+use persist_core::{Backup, Engine, Result};
 use serde::Serialize;
 
 use crate::config::KvConfig;
@@ -84,6 +84,19 @@ impl KvStore {
         self.engine.write(request::Remove::new(key, ()).when(Some(Condition::Version(version))), None)
     }
 
+    /// Makes the store of `path` and the configuration, which have no files yet, from a backup; open it afterwards. The
+    /// records are as they were at the backup's [`seq`](Backup::seq); `seq` and versions go on from there.
+    ///
+    /// The backup is read whole and stays as it is. A restore that was interrupted may be started over; if it then says
+    /// that the database is there already, open the store: that finishes it.
+    ///
+    /// # Errors
+    /// As [`KvStore::verify_backup`]. [`Config`](persist_core::ErrorKind::Config) also for a place that has files, and
+    /// for a backup of another kind of store.
+    pub fn restore(backup: impl AsRef<Path>, path: impl Into<PathBuf>, config: KvConfig) -> Result<Backup> {
+        Engine::<Kv>::restore(backup.as_ref(), &config.location(path.into()), &config.options)
+    }
+
     /// Closes the store: everything is flushed into the table `storage`, and the log is removed.
     ///
     /// # Errors
@@ -94,3 +107,4 @@ impl KvStore {
 }
 
 persist_core::store_verbs!(KvStore, Kv);
+persist_core::backup_verbs!(KvStore, Kv, KvConfig);

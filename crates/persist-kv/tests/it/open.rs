@@ -119,3 +119,26 @@ fn extra_columns_are_filled_from_the_data() {
     let error = KvStore::open(dir.path().join("x.duckdb"), quiet(dir.path()).extra_schema([("version", "int64")]));
     assert!(error.unwrap_err().to_string().contains("version"));
 }
+
+#[test]
+fn a_backup_becomes_a_store_at_another_place_and_its_versions_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    (0..3).for_each(|n| drop(store.store("k", &json!({"n": n})).unwrap()));
+    store.store("gone", &json!({})).unwrap();
+    store.remove("gone").unwrap();
+    let backup = store.backup(dir.path().join("backup")).unwrap();
+    assert_eq!((backup.seq, backup.rows), (5, 1));
+    store.store("k", &json!({"n": 9})).unwrap();
+    assert_eq!(KvStore::verify_backup(&backup.dir, &quiet(dir.path())).unwrap().rows, 1);
+
+    let place = dir.path().join("restored");
+    let taken = KvStore::restore(&backup.dir, place.join("data.duckdb"), quiet(dir.path())).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Locked);
+    KvStore::restore(&backup.dir, place.join("data.duckdb"), quiet(&place)).unwrap();
+    let restored = open(&place);
+    assert_eq!((restored.len(), restored.get("k").unwrap().json()), (1, r#"{"n":2}"#));
+    assert_eq!(restored.store("k", &json!({})).unwrap().version(), 4);
+    assert_eq!(restored.store("gone", &json!({})).unwrap().version(), 3);
+    assert_eq!(store.get("k").unwrap().json(), r#"{"n":9}"#);
+}

@@ -1,6 +1,6 @@
 //! Removal, conditions, batches, tickets and looking around, through a crash and a reopening.
 
-use persist_kv::{Change, ErrorKind, KvStore, Timestamp};
+use persist_kv::{Change, Error, ErrorKind, Event, Kv, KvStore, Since, Timestamp};
 use persist_test_utils::copy_as_crash_leaves_it;
 use serde_json::json;
 
@@ -104,7 +104,7 @@ fn what_there_is_can_be_looked_through() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     // One thread has them all under way, then waits.
-    let key = |n: u32| format!("{}/{n}", if n % 3 == 0 { "hall" } else { "room" });
+    let key = |n: u32| format!("{}/{n}", if n < 100 { "hall" } else { "room" });
     let tickets: Vec<_> = (0..300).map(|n| store.put(&key(n)).submit(&json!({"n": n})).unwrap()).collect();
     for (n, ticket) in (0..).zip(tickets) {
         assert_eq!(ticket.wait().unwrap().field::<u32>("n").unwrap(), Some(n));
@@ -118,6 +118,28 @@ fn what_there_is_can_be_looked_through() {
     assert!(store.iter_with_prefix("room/").all(|record| record.key().starts_with("room/")));
     assert_eq!(store.iter_with_prefix("room/").count(), 200);
     assert_eq!(store.keys_with_prefix("nowhere").count(), 0);
+}
+
+#[test]
+fn each_change_is_told_to_a_subscriber_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.store("a", &json!({"n": 1})).unwrap();
+    let from_now = store.subscribe(Since::Now).unwrap();
+    let from_first = store.subscribe(Since::After(0)).unwrap();
+    store.store("b", &json!({"n": 2})).unwrap();
+    store.remove("a").unwrap();
+    assert_eq!(store.subscribe(Since::After(9)).unwrap_err().kind(), ErrorKind::Input);
+    let told = |event: Result<Event<Kv>, Error>| match event.unwrap() {
+        Event::Change(change) => (change.seq(), change.key().to_owned(), change.record().map(|r| r.json().to_owned())),
+        missed => panic!("{missed:?}"),
+    };
+    let data = |n: u32| Some(format!(r#"{{"n":{n}}}"#));
+    let later = [(2, "b".to_owned(), data(2)), (3, "a".to_owned(), None)];
+    let all: Vec<_> = from_first.take(3).map(told).collect();
+    assert_eq!((&all[0], &all[1..]), (&(1, "a".to_owned(), data(1)), &later[..]));
+    store.close().unwrap();
+    assert_eq!(from_now.map(told).collect::<Vec<_>>(), later, "it ends with the store");
 }
 
 #[cfg(feature = "tokio")]
@@ -136,6 +158,7 @@ fn writes_can_be_awaited() {
         batch.remove("k");
         assert_eq!(batch.commit_async().await.unwrap().len(), 2);
         assert_eq!(store.put("m").submit(&json!({})).unwrap().await.unwrap().key(), "m");
+        store.sync_async().await.unwrap();
         assert_eq!(store.stats().durable_seq, 4);
     });
     assert!(!store.contains("k") && store.contains("l"));

@@ -16,39 +16,90 @@ fn is_segment(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "jsonl")
 }
 
+/// Holds every sync of a segment while it stands; also where a test fails and has yet to join its threads.
+struct Gate {
+    is_shut: Arc<AtomicBool>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Gate {
+    fn new() -> (Self, Arc<FlakyDisk>) {
+        let (is_shut, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (shut, count) = (Arc::clone(&is_shut), Arc::clone(&held));
+        let disk = FlakyDisk::new(move |operation, path| {
+            if operation == "sync" && is_segment(path) && shut.load(Ordering::SeqCst) {
+                count.fetch_add(1, Ordering::SeqCst);
+                while shut.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Ok(())
+        });
+        (Self { is_shut, held }, Arc::new(disk))
+    }
+
+    fn shut(&self) {
+        self.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    fn wait_until_it_holds_a_sync(&self) {
+        while self.held.load(Ordering::SeqCst) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.is_shut.store(false, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_change_is_given_only_when_its_sync_has_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let (is_held, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (hold, count) = (Arc::clone(&is_held), Arc::clone(&held));
+    let (gate, disk) = Gate::new();
     let mut options = quiet();
     options.max_wal_size_bytes = 1024 * 1024;
-    options.fs = Arc::new(FlakyDisk::new(move |operation, path| {
-        if operation == "sync" && is_segment(path) {
-            count.fetch_add(1, Ordering::SeqCst);
-            while hold.load(Ordering::SeqCst) {
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
-        Ok(())
-    }));
+    options.fs = disk;
     let store = open(dir.path(), options).unwrap();
     put_many(&store, 3);
     let mut changes = store.subscribe(Since::After(0)).unwrap();
     assert_eq!(all(&mut changes), seqs(1..=3));
-    is_held.store(true, Ordering::SeqCst);
-    let before = held.load(Ordering::SeqCst);
     thread::scope(|scope| {
+        gate.shut();
+        let gate = gate;
         let writer = scope.spawn(|| put_many(&store, 1));
-        while held.load(Ordering::SeqCst) == before {
-            thread::sleep(Duration::from_millis(1));
-        }
+        gate.wait_until_it_holds_a_sync();
         assert!(store.get("k4", &[]).is_some(), "readers see it");
         assert!(changes.recv_timeout(Duration::from_millis(100)).unwrap().is_none());
         assert_eq!(all(&mut store.subscribe(Since::After(0)).unwrap()), seqs(1..=3));
         assert!(!writer.is_finished());
-        is_held.store(false, Ordering::SeqCst);
+        drop(gate);
         assert_eq!(text(&changes.recv().unwrap()), "4");
+    });
+}
+
+#[test]
+fn a_close_that_still_syncs_is_no_end_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gate, disk) = Gate::new();
+    let mut options = quiet();
+    options.fs = disk;
+    let store = open(dir.path(), options).unwrap();
+    put_many(&store, 1);
+    put_as(&store, "k2", 2, Durability::Os).unwrap();
+    let mut changes = store.subscribe(Since::Now).unwrap();
+    thread::scope(|scope| {
+        gate.shut();
+        let gate = gate;
+        scope.spawn(move || store.close().unwrap());
+        gate.wait_until_it_holds_a_sync();
+        assert!(changes.try_recv().unwrap().is_none());
+        assert!(changes.recv_timeout(Duration::from_millis(50)).unwrap().is_none());
+        drop(gate);
+        assert_eq!(text(&changes.recv().unwrap()), "2");
+        assert_eq!(changes.recv().unwrap_err().kind(), ErrorKind::Closed);
     });
 }
 
@@ -56,19 +107,10 @@ fn a_change_is_given_only_when_its_sync_has_ended() {
 #[test]
 fn a_segment_is_read_also_while_it_is_being_closed() {
     let dir = tempfile::tempdir().unwrap();
-    let (is_held, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (hold, count) = (Arc::clone(&is_held), Arc::clone(&held));
+    let (gate, disk) = Gate::new();
     let mut options = quiet();
     options.batch_size = 40;
-    options.fs = Arc::new(FlakyDisk::new(move |operation, path| {
-        if operation == "sync" && is_segment(path) {
-            while hold.load(Ordering::SeqCst) {
-                count.store(1, Ordering::SeqCst);
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
-        Ok(())
-    }));
+    options.fs = disk;
     let store = open(dir.path(), options).unwrap();
     put_many(&store, 40);
     while store.stats().checkpointed_seq < 40 {
@@ -76,28 +118,32 @@ fn a_segment_is_read_also_while_it_is_being_closed() {
     }
     let lines = store.stats().current_wal_count;
     assert!(lines > 0, "this test wants a segment that takes lines and is covered all the same");
-    is_held.store(true, Ordering::SeqCst);
     thread::scope(|scope| {
+        gate.shut();
+        let gate = gate;
         scope.spawn(|| store.flush().unwrap());
-        while held.load(Ordering::SeqCst) == 0 {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let found = all(&mut store.subscribe(Since::Oldest).unwrap());
-        is_held.store(false, Ordering::SeqCst);
-        assert_eq!(found, seqs(41 - lines..=40));
+        gate.wait_until_it_holds_a_sync();
+        assert_eq!(all(&mut store.subscribe(Since::Oldest).unwrap()), seqs(41 - lines..=40));
     });
+}
+
+/// A disk whose syncs of segments fail once that is switched on.
+fn broken() -> (Arc<AtomicBool>, Arc<FlakyDisk>) {
+    let fails = Arc::new(AtomicBool::new(false));
+    let is_broken = Arc::clone(&fails);
+    let disk = FlakyDisk::new(move |operation, path| {
+        let fails = operation == "sync" && is_segment(path) && is_broken.load(Ordering::SeqCst);
+        if fails { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    });
+    (fails, Arc::new(disk))
 }
 
 #[test]
 fn after_a_failed_sync_what_was_durable_is_given_and_then_the_error() {
     let dir = tempfile::tempdir().unwrap();
-    let fails = Arc::new(AtomicBool::new(false));
-    let is_broken = Arc::clone(&fails);
+    let (fails, disk) = broken();
     let mut options = quiet();
-    options.fs = Arc::new(FlakyDisk::new(move |operation, path| {
-        let fails = operation == "sync" && is_segment(path) && is_broken.load(Ordering::SeqCst);
-        if fails { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
-    }));
+    options.fs = disk;
     let store = open(dir.path(), options).unwrap();
     put_many(&store, 3);
     let mut behind = store.subscribe(Since::After(0)).unwrap();
@@ -128,13 +174,9 @@ fn after_a_failed_sync_what_was_durable_is_given_and_then_the_error() {
 #[test]
 fn a_close_whose_sync_fails_ends_a_subscription_with_that() {
     let dir = tempfile::tempdir().unwrap();
-    let fails = Arc::new(AtomicBool::new(false));
-    let is_broken = Arc::clone(&fails);
+    let (fails, disk) = broken();
     let mut options = quiet();
-    options.fs = Arc::new(FlakyDisk::new(move |operation, path| {
-        let fails = operation == "sync" && is_segment(path) && is_broken.load(Ordering::SeqCst);
-        if fails { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
-    }));
+    options.fs = disk;
     let store = open(dir.path(), options).unwrap();
     put_many(&store, 2);
     put_as(&store, "k3", 3, Durability::Os).unwrap();
