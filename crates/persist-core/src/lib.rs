@@ -142,7 +142,7 @@ pub use codec::Entry;
 pub use config::{Durability, Options};
 pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
-pub use duck::{Leaf, Rows};
+pub use duck::{DatabaseFile, Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};

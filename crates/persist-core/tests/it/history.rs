@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use persist_core::request::{Put, Remove, RemoveKey};
-use persist_core::{Column, Engine, Entry, History, Location, Model, Options, Scalar, Source};
+use persist_core::{Column, DatabaseFile, Engine, Entry, History, Location, Model, Options, Scalar, Source};
 use persist_test_utils::{Rng, copy_as_crash_leaves_it};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -265,4 +265,43 @@ fn newest_records_that_are_missing_or_of_another_time_are_made_anew() {
     std::fs::rename(&earlier, &history).unwrap();
     naive.0.pop();
     check(&open(dir.path()), &naive);
+}
+
+fn meddle(dir: &Path, file: &str, sql: &str) {
+    duckdb::Connection::open(dir.join(file)).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_and_the_newest_records_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut naive = Naive::default();
+    let store = open(dir.path());
+    for n in 1..=20 {
+        put(&store, [&format!("k{}", n % 3), "c0", "i0"], n);
+        naive.add(&format!("k{}/c0/i0", n % 3), Some(n));
+    }
+    let sound = |store: &Store| {
+        [DatabaseFile::Main, DatabaseFile::Latest].map(|file| store.check_health(file).unwrap().join("; "))
+    };
+    assert_eq!(sound(&store), ["", ""]);
+    store.close().unwrap();
+    let (history, latest) = ("storage_history.duckdb", "storage_latest.duckdb");
+    meddle(dir.path(), latest, "UPDATE storage_latest SET persist_version = 9 WHERE key = 'k1'");
+    meddle(dir.path(), latest, "INSERT INTO storage_latest FROM storage_latest WHERE key = 'k2'");
+    let store = open(dir.path());
+    let [main, newest] = sound(&store);
+    assert_eq!(main, "");
+    assert!(newest.contains("1 ids stand more than once") && newest.contains("2 items differ"), "{newest}");
+    assert_eq!(store.rebuild_latest().unwrap(), 3);
+    assert_eq!(sound(&store), ["", ""]);
+    check(&store, &naive);
+    store.close().unwrap();
+
+    meddle(dir.path(), history, "DELETE FROM storage_history WHERE key = 'k1' AND version = 2");
+    meddle(dir.path(), history, "INSERT INTO storage_history FROM storage_history WHERE persist_seq = 3");
+    let [main, _] = sound(&open(dir.path()));
+    assert!(
+        main.contains("1 writes stand more than once") && main.contains("2 items have versions with a gap"),
+        "{main}"
+    );
 }
