@@ -169,8 +169,7 @@ impl<M: Model> Shared<M> {
         durability: Option<Durability>,
     ) -> Result<Result<Submitted<M>, Vec<Write<M>>>> {
         self.check(&writes)?;
-        // What is not in memory has to be read first.
-        if !self.in_memory.is_everything() || self.pending.is_over(self.options.max_unflushed_bytes) {
+        if !self.has_for(&writes) || self.pending.is_over(self.options.max_unflushed_bytes) {
             return Ok(Err(writes));
         }
         let bytes = plan::find_keys(&mut writes, &self.cache);
