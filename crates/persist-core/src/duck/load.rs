@@ -6,7 +6,7 @@ use duckdb::{Connection, params_from_iter};
 
 use super::database::Database;
 use super::failure::failed;
-use super::schema::{OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
+use super::schema::{HASH, OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scalar, Source};
 
@@ -44,6 +44,32 @@ impl Database {
         self.stream(&connection, &self.select_base(), &[], each)?;
         self.stream(&connection, &self.select_removed(), &[], each)?;
         self.stream(&connection, &delta, &[], each)
+    }
+
+    /// Hands out the rows of the base, and the removed ids, of a key whose part begins with these fields.
+    pub(crate) fn load_of(
+        &self,
+        key: &str,
+        fields: &[Option<&str>],
+        each: &mut dyn FnMut(Loaded<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let failed = |error| failed("cannot read", &self.path, error);
+        let connection = self.connect()?;
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
+        let mut of_id = format!("{} = ?", self.table.column(Source::Key));
+        for n in 0..fields.len() {
+            of_id += &format!(" AND {} IS NOT DISTINCT FROM ?", self.table.column(Source::Part(n)));
+        }
+        let values: Vec<Option<&str>> = std::iter::once(Some(key)).chain(fields.iter().copied()).collect();
+        let mut base = format!("{} WHERE {of_id}", self.select_base());
+        if self.table.history.is_some() {
+            let hash = format!("SELECT {}", self.table.hash("?::VARCHAR"));
+            // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
+            let hash: u64 = connection.query_row(&hash, [key], |row| row.get(0)).map_err(failed)?;
+            base += &format!(" AND {} = {hash}", quote(HASH));
+        }
+        self.stream(&connection, &base, &values, each)?;
+        self.stream(&connection, &format!("{} WHERE {of_id}", self.select_removed()), &values, each)
     }
 
     /// Hands out every row of the base, as [`load`](Database::load) does.

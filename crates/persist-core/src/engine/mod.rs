@@ -20,6 +20,7 @@ mod close;
 mod database;
 mod history;
 mod keeper;
+mod loading;
 mod manifest;
 mod open;
 mod pending;
