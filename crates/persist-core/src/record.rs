@@ -112,6 +112,7 @@ impl<M: Model> Record<M> {
         (self.seq > 0).then_some(self.seq)
     }
 
+    #[cfg(feature = "duckdb")]
     /// Whether this stands for the removal of a record: such a one has no data, not even an object's braces.
     pub(crate) fn is_removal(&self) -> bool {
         self.data.is_empty()

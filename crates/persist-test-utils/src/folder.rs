@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
 /// Copies a folder and all below it to `to`, as it was at one moment: while anything changes under it, once more.
@@ -14,16 +14,20 @@ use std::{fs, io};
 /// Where the folder never comes to rest, or can't be copied.
 pub fn copy_as_crash_leaves_it(from: &Path, to: &Path) {
     for _ in 0..1000 {
-        let before = listing(from).unwrap();
-        let copied = copy(from, to, &before);
-        if copied.is_ok() && listing(from).unwrap() == before {
-            return;
+        let (start, before) = (SystemTime::now(), listing(from).unwrap());
+        if before.values().all(|(_, modified)| *modified + TICK < start) {
+            if copy(from, to, &before).is_ok() && listing(from).unwrap() == before {
+                return;
+            }
+            fs::remove_dir_all(to).unwrap();
         }
-        fs::remove_dir_all(to).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     panic!("{} never came to rest", from.display());
 }
+
+/// Two changes within a tick of the kernel's clock have one time; none is longer.
+const TICK: Duration = Duration::from_millis(10);
 
 type Listing = BTreeMap<PathBuf, (u64, SystemTime)>;
 

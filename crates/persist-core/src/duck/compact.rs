@@ -65,6 +65,24 @@ impl Database {
         Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
     }
 
+    /// Empties the base of a history, so that the next merge makes it anew of all there is.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database): nothing has changed.
+    pub(crate) fn clear_base(&self) -> Result<()> {
+        let Some(applied) = self.applied_meta() else { return Ok(()) };
+        let connection = self.connect()?;
+        let clear = || -> duckdb::Result<()> {
+            connection.execute_batch("BEGIN TRANSACTION")?;
+            for table in [&self.base(), &self.removed()] {
+                connection.execute_batch(&format!("DELETE FROM {table}"))?;
+            }
+            connection.execute(&format!("DELETE FROM {applied} WHERE watermark > 0"), [])?;
+            connection.execute_batch("COMMIT")
+        };
+        clear().map_err(|error| failed("cannot empty the newest records of", &self.path, error))
+    }
+
     /// Brings everything committed before this call into the main file and syncs it; `false` where DuckDB refuses
     /// because of others, which may be tried again later.
     ///

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) watermark: u64,
     /// When the last of them was written, in microseconds since 1970 UTC; 0 before the first.
     pub(crate) at: i64,
+    /// The highest `seq` of a history that the base has; 0 without one.
+    pub(crate) applied: u64,
     /// The rows of the main table.
     pub(crate) base_rows: u64,
     /// The rows that wait for a merge.
@@ -47,6 +49,11 @@ impl Database {
     /// Makes a database file with empty tables; see [`schema::create`].
     pub(crate) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
         schema::create(fs, path, table, store_id)
+    }
+
+    /// Makes the file of the newest records, empty, beside a history that lacks it; see [`schema::create_base`].
+    pub(crate) fn create_base(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
+        schema::create_base(fs, path, table, store_id)
     }
 
     /// Makes such a file under another name, `{path}.new`, and answers that; see [`schema::create_aside`].
@@ -132,8 +139,11 @@ impl Database {
     pub(crate) fn state(&self) -> Result<State> {
         let connection = self.connect()?;
         let delta = self.delta(&connection).map_err(|error| failed("cannot read the state of", &self.path, error))?;
+        let applied = self
+            .applied_meta()
+            .map_or("0::UBIGINT".to_owned(), |meta| format!("(SELECT coalesce(max(watermark), 0) FROM {meta})"));
         let sql = format!(
-            "SELECT store, watermark, coalesce(epoch_us(\"at\"), 0), (SELECT count(*) FROM {}), (SELECT count(*) FROM {delta}) FROM {} \
+            "SELECT store, watermark, coalesce(epoch_us(\"at\"), 0), (SELECT count(*) FROM {}), (SELECT count(*) FROM {delta}), {applied} FROM {} \
              ORDER BY watermark DESC, rowid DESC LIMIT 1",
             self.base(),
             self.meta(),
@@ -145,6 +155,7 @@ impl Database {
                 at: row.get(2)?,
                 base_rows: row.get(3)?,
                 delta_rows: row.get(4)?,
+                applied: row.get(5)?,
             })
         };
         match connection.query_row(&sql, [], read) {

@@ -2,11 +2,11 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
-use duckdb::Connection;
+use duckdb::{Connection, params_from_iter};
 
 use super::database::Database;
 use super::failure::failed;
-use super::schema::{OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
+use super::schema::{HASH, OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scalar, Source};
 
@@ -41,14 +41,40 @@ impl Database {
         let (columns, seq, op) = (self.loaded_columns(&self.table.column(Source::Version)), quote(SEQ), quote(OP));
         let delta = self.delta(&connection).map_err(|error| failed("cannot read", &self.path, error))?;
         let delta = format!("SELECT {columns}, {seq}, {op} FROM {delta} ORDER BY {seq}");
-        self.stream(&connection, &self.select_base(), each)?;
-        self.stream(&connection, &self.select_removed(), each)?;
-        self.stream(&connection, &delta, each)
+        self.stream(&connection, &self.select_base(), &[], each)?;
+        self.stream(&connection, &self.select_removed(), &[], each)?;
+        self.stream(&connection, &delta, &[], each)
+    }
+
+    /// Hands out the rows of the base, and the removed ids, of a key whose part begins with these fields.
+    pub(crate) fn load_of(
+        &self,
+        key: &str,
+        fields: &[Option<&str>],
+        each: &mut dyn FnMut(Loaded<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let failed = |error| failed("cannot read", &self.path, error);
+        let connection = self.connect()?;
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
+        let mut of_id = format!("{} = ?", self.table.column(Source::Key));
+        for n in 0..fields.len() {
+            of_id += &format!(" AND {} IS NOT DISTINCT FROM ?", self.table.column(Source::Part(n)));
+        }
+        let values: Vec<Option<&str>> = std::iter::once(Some(key)).chain(fields.iter().copied()).collect();
+        let mut base = format!("{} WHERE {of_id}", self.select_base());
+        if self.table.history.is_some() {
+            let hash = format!("SELECT {}", self.table.hash("?::VARCHAR"));
+            // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
+            let hash: u64 = connection.query_row(&hash, [key], |row| row.get(0)).map_err(failed)?;
+            base += &format!(" AND {} = {hash}", quote(HASH));
+        }
+        self.stream(&connection, &base, &values, each)?;
+        self.stream(&connection, &format!("{} WHERE {of_id}", self.select_removed()), &values, each)
     }
 
     /// Hands out every row of the base, as [`load`](Database::load) does.
     pub(crate) fn load_base(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
-        self.stream(&self.connect()?, &self.select_base(), each)
+        self.stream(&self.connect()?, &self.select_base(), &[], each)
     }
 
     fn select_base(&self) -> String {
@@ -82,11 +108,17 @@ impl Database {
         columns.join(", ")
     }
 
-    fn stream(&self, connection: &Connection, sql: &str, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+    fn stream(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        values: &[Option<&str>],
+        each: &mut dyn FnMut(Loaded<'_>) -> Result<()>,
+    ) -> Result<()> {
         let failed = |error| failed("cannot read", &self.path, error);
         let mut statement = connection.prepare(sql).map_err(failed)?;
         // The iterator would panic on an error in mid-stream; `step` returns it.
-        let _ = statement.stream_arrow([]).map_err(failed)?;
+        let _ = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
         while let Some(chunk) = statement.step().map_err(failed)? {
             let rows =
                 Rows::of(chunk.into(), self.table.parts).ok_or_else(|| self.strange("a column of another type"))?;

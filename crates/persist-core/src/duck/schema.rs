@@ -237,14 +237,20 @@ pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) ->
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }
-    let (base, _) = table.tables();
+    // First: what a crash leaves of it is empty, and made again.
+    create_base(fs, path, table, store_id)?;
+    create_aside(fs, path, table, store_id)?;
+    aside::put_in_place(fs, path)
+}
+
+/// Makes the file of the base anew, empty, where a model has one of its own.
+pub(super) fn create_base(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
     if let [_, latest] = table.files(path).as_slice() {
-        // First: what a crash leaves of it is empty, and made again.
+        let (base, _) = table.tables();
         create_file_aside(fs, latest, &base, store_id)?;
         aside::put_in_place(fs, latest)?;
     }
-    create_aside(fs, path, table, store_id)?;
-    aside::put_in_place(fs, path)
+    Ok(())
 }
 
 /// The first half of [`create`]: answers the path of the file written aside, in place of what a crash left there.

@@ -19,6 +19,7 @@ mod backup;
 mod close;
 mod database;
 mod keeper;
+mod loading;
 mod manifest;
 mod open;
 mod pending;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::database::{Handle, set_logs_aside};
 use super::keeper::{self, Keeper};
+use super::loading::InMemory;
 use super::pending::Pending;
 use super::shared::{Engine, Figures, Shared, Threads};
 use super::syncer::{Syncer, SyncerThread};
@@ -67,7 +68,13 @@ impl<M: Model> Engine<M> {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
         let database = open_database(fs.as_ref(), location, &table, &identity)?;
-        let state = database.state()?;
+        let mut state = database.state()?;
+        if state.applied > state.watermark {
+            // Of a history that went further than this one: what it says is of no known write.
+            tracing::warn!(database = %location.database.display(), "the newest records are made anew of the history");
+            database.clear_base()?;
+            state = database.state()?;
+        }
         if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {
             let message = format!(
                 "{} belongs to another store ({}) than {}",
@@ -97,13 +104,16 @@ impl<M: Model> Engine<M> {
     ) -> Result<Self> {
         let table = database.table().clone();
         let cache = Cache::new();
-        let mut load = cache.load();
-        database.load(&mut |row| {
-            load.add(Arc::new(loaded::<M>(&row)));
-            Ok(())
-        })?;
-        drop(load);
-        let pending = Pending::new(replay(recovered, &cache)?, batches(recovered));
+        // Where all writes are kept, records are read as they are asked for.
+        let everything = M::HISTORY.is_none();
+        if everything {
+            let mut load = cache.load();
+            database.load(&mut |row| {
+                load.add(Arc::new(loaded::<M>(&row)));
+                Ok(())
+            })?;
+        }
+        let pending = Pending::new(replay(recovered, everything.then_some(&cache))?, batches(recovered));
         let mut start = recovered.start();
         start.last_at = start.last_at.max(state.at);
         let (worker, commands) = flume::unbounded();
@@ -124,6 +134,7 @@ impl<M: Model> Engine<M> {
             log,
             sync_asked: AtomicU64::new(0),
             cache,
+            in_memory: InMemory::new(everything),
             pending,
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
             database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
@@ -147,7 +158,12 @@ impl<M: Model> Engine<M> {
             shared.send(worker::Command::Recovered);
         }
         shared.charge(keeper::Chore::Tidy);
-        Ok(Self { shared, threads: Some(threads), report: recovered.report().clone(), locks })
+        let engine = Self { shared, threads: Some(threads), report: recovered.report().clone(), locks };
+        if !everything && (!recovered.is_empty() || state.delta_rows > 0) {
+            // What is read into memory later comes from the base alone, whatever becomes of DuckDB's instance.
+            engine.compact()?;
+        }
+        Ok(engine)
     }
 }
 
@@ -265,10 +281,16 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
         );
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
+    if let [_, latest] = table.files(&location.database).as_slice()
+        && !fs.exists(latest).map_err(|error| Error::io("cannot look for", latest, error))?
+    {
+        tracing::warn!(missing = %latest.display(), "the newest records are made anew of the history");
+        Database::create_base(fs, &location.database, table, &identity.id)?;
+    }
     Database::open(fs, &location.database, table)
 }
 
-fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
+pub(super) fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
     let (version, at, seq) = (row.version, row.at, row.seq);
     // Without data it is a removal.
     let (part, value) = (M::part_from(row.part), M::Value::of(row.value.clone()));
@@ -283,17 +305,19 @@ fn batches(recovered: &Recovered) -> VecDeque<(u64, u64)> {
     last_lines.map(|(last, batch)| (last + 1 - u64::from(batch.of).min(last), last)).collect()
 }
 
-/// Puts the recovered records into memory, on all cores, and answers them in order of `seq`.
-fn replay<M: Model>(recovered: &Recovered, cache: &Cache<M>) -> Result<VecDeque<Arc<Record<M>>>> {
+/// Puts the recovered records into memory, if there is a cache to take them, on all cores, and answers them in order of `seq`.
+fn replay<M: Model>(recovered: &Recovered, cache: Option<&Cache<M>>) -> Result<VecDeque<Arc<Record<M>>>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let chunk = recovered.len().div_ceil(cores).max(LINES_PER_THREAD);
     let read = |from: usize| -> Result<Vec<Arc<Record<M>>>> {
         let to = (from + chunk).min(recovered.len());
         let mut records = Vec::with_capacity(to - from);
-        let mut load = cache.load();
+        let mut load = cache.map(Cache::load);
         for line in recovered.lines(from..to) {
             let record = Arc::new(codec::record::<M>(&line)?);
-            load.add(Arc::clone(&record));
+            if let Some(load) = &mut load {
+                load.add(Arc::clone(&record));
+            }
             records.push(record);
         }
         Ok(records)

@@ -133,8 +133,9 @@ impl<M: Model> Engine<M> {
                 Some(_) => note(&mut found.differing, record.key()),
             }
         }
-        for ((key, _), _) in unseen {
-            note(&mut found.differing, &key);
+        // What nobody has asked for yet is in DuckDB alone.
+        if self.shared.in_memory.is_everything() {
+            unseen.keys().for_each(|(key, _)| note(&mut found.differing, key));
         }
         Ok(found)
     }

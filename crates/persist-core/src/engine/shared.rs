@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::loading::InMemory;
 use super::syncer::Syncer;
 use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
@@ -42,6 +43,7 @@ pub(super) struct Shared<M: Model> {
     /// The highest `seq` whose writer asked for it to be durable.
     pub(super) sync_asked: AtomicU64,
     pub(super) cache: Cache<M>,
+    pub(super) in_memory: InMemory,
     pub(super) pending: pending::Pending<M>,
     /// The extra columns that data is checked against.
     pub(super) checked_extra: ExtraSchema,

@@ -115,7 +115,8 @@ impl<M: Model> Engine<M> {
         let (done, answer) = flume::bounded(1);
         self.shared.charge(keeper::Chore::Forget(before, done));
         self.shared.answer(&answer, || self.shared.keeper.is_disconnected())?;
-        Ok(self.shared.cache.forget(|removal| removal.seq <= flushed && removal.at < before))
+        let forget = || self.shared.cache.forget(|removal| removal.seq <= flushed && removal.at < before);
+        Ok(self.shared.in_memory.while_none_is_read(forget))
     }
 
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
@@ -128,6 +129,7 @@ impl<M: Model> Engine<M> {
 impl<M: Model> Shared<M> {
     pub(super) fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
         self.check(&writes)?;
+        self.load_for(&writes)?;
         self.wait_for_room()?;
         loop {
             let bytes = plan::find_keys(&mut writes, &self.cache);
@@ -147,7 +149,8 @@ impl<M: Model> Shared<M> {
         durability: Option<Durability>,
     ) -> Result<Result<Submitted<M>, Vec<Write<M>>>> {
         self.check(&writes)?;
-        if self.pending.is_over(self.options.max_unflushed_bytes) {
+        // What is not in memory has to be read first.
+        if !self.in_memory.is_everything() || self.pending.is_over(self.options.max_unflushed_bytes) {
             return Ok(Err(writes));
         }
         let bytes = plan::find_keys(&mut writes, &self.cache);

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::line::Line;
 use super::name::{self, SegmentId};
 use super::reader::Scan;
-use super::recover::Recovery;
+use super::recover::{Ancestor, Recovery};
 use super::writer::{Log, Segment};
 use crate::error::{Error, Result};
 use crate::fs::{Access, Fs, read, read_range, sync_dirs_of};
@@ -135,37 +135,40 @@ impl ReadBack {
 }
 
 impl Recovery<'_> {
-    /// The kept segments, oldest first. Another store's are left alone, and what is above the watermark.
+    /// The kept segments, oldest first. Another store's are left alone, and what is above the watermark; also what can't
+    /// be read: only subscribers miss it.
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
         let mut kept = Vec::new();
         for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
-            let ends = ends(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
-            let is_ours = ends.store.is_some_and(|store| {
-                let bound = |ancestor: &super::Ancestor| ancestor.last_seq.unwrap_or(u64::MAX).min(self.watermark);
-                self.lineage.iter().any(|ancestor| ancestor.store == store && ends.last_seq <= bound(ancestor))
-            });
-            if is_ours {
-                let (first_seq, last_seq, last_at) = (ends.first_seq, ends.last_seq, ends.last_at);
-                kept.push(Segment { path, first_seq, last_seq, last_at });
-            } else {
-                tracing::warn!(path = %path.display(), "left alone: its first line can't be read, or it is not this store's");
+            match ends(self.fs, &path) {
+                Ok(Some(ends)) if self.is_ours(&ends) => {
+                    let Ends { first_seq, last_seq, last_at, .. } = ends;
+                    kept.push(Segment { path, first_seq, last_seq, last_at });
+                }
+                ends => tracing::warn!(?path, ?ends, "a kept segment can't be read or is not this store's"),
             }
         }
         kept.sort_by_key(|segment| segment.last_seq);
         Ok(kept)
     }
+
+    fn is_ours(&self, ends: &Ends) -> bool {
+        let bound = |ancestor: &Ancestor| ancestor.last_seq.unwrap_or(u64::MAX).min(self.watermark);
+        self.lineage.iter().any(|ancestor| ancestor.store == ends.store && ends.last_seq <= bound(ancestor))
+    }
 }
 
 /// What the first and last good line of a segment say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ends {
-    store: Option<String>,
+    store: String,
     first_seq: u64,
     last_seq: u64,
     last_at: i64,
 }
 
-fn ends(fs: &dyn Fs, path: &Path) -> io::Result<Ends> {
+/// `None` where the first line is damaged, which says whose the segment is.
+fn ends(fs: &dyn Fs, path: &Path) -> io::Result<Option<Ends>> {
     let file = fs.open(path, Access::Read)?;
     let bytes = file.len()?;
     let mut piece = PIECE_BYTES;
@@ -175,13 +178,12 @@ fn ends(fs: &dyn Fs, path: &Path) -> io::Result<Ends> {
         let head = Scan::new(SegmentId(0), path.to_owned(), read_range(file.as_ref(), 0, piece_bytes)?);
         let tail = read_range(file.as_ref(), bytes - piece_bytes, piece_bytes)?;
         let tail = Scan::new(SegmentId(0), path.to_owned(), tail);
-        let first = head.lines.first().filter(|_| head.store.is_some());
-        if let Some((first, last)) = first.zip(tail.lines.last()) {
+        if let (Some(store), Some(first), Some(last)) = (head.store, head.lines.first(), tail.lines.last()) {
             let (first_seq, last_seq, last_at) = (first.from, last.seq, last.at);
-            return Ok(Ends { store: head.store, first_seq, last_seq, last_at });
+            return Ok(Some(Ends { store, first_seq, last_seq, last_at }));
         }
         if piece >= bytes {
-            return Ok(Ends::default());
+            return Ok(None);
         }
         piece *= 4;
     }

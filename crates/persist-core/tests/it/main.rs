@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod files;
+#[cfg(feature = "duckdb")]
+mod history;
 mod replay;
 #[cfg(feature = "duckdb")]
 mod subscribe;

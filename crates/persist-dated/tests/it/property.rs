@@ -108,6 +108,8 @@ struct Run {
     puts: u64,
     /// What nobody has waited for yet, and what it has to answer.
     under_way: Vec<(Waiting, Result<Vec<Changed>, Conflict>)>,
+    /// What a crash may leave instead of what the oracle says: the last acknowledged state, and each on the way.
+    possible: Vec<Oracle>,
 }
 
 impl Run {
@@ -126,6 +128,7 @@ impl Run {
 
     fn write(&mut self, call: &Call, how: How) {
         let call = tell_apart(call, &mut self.puts);
+        let before = self.oracle.clone();
         let mut expected = self.oracle.call(&call);
         if let Ok(changes) = &mut expected {
             changes.sort();
@@ -137,18 +140,41 @@ impl Run {
             How::Ticket => {
                 let waiting = submit(self.store(), &call, Durability::Sync).unwrap();
                 self.under_way.push((waiting, expected));
+                self.possible.push(before);
                 return;
             }
         };
         assert_eq!(perform(self.store(), &call, durability).unwrap(), expected, "{call:?}");
         assert_eq!(self.store().stats().last_seq, self.oracle.writes());
+        if self.oracle.writes() > before.writes() {
+            // With it all that was written before is acknowledged.
+            self.possible.clear();
+        }
     }
 
-    /// Another's answer waits for all writes before it: a crash takes what is under way only where nobody was told.
     fn wait(&mut self) {
         for (waiting, expected) in self.under_way.drain(..) {
             assert_eq!(waiting().unwrap(), expected);
         }
+        self.possible.clear();
+    }
+
+    /// Goes on with what a crash left: the calls under way are there up to one of them, each whole or not at all.
+    fn crash(&mut self) {
+        let next = tempfile::tempdir().unwrap();
+        copy_as_crash_leaves_it(self.folders.last().unwrap().path(), next.path());
+        self.store = None;
+        self.under_way.clear();
+        self.folders.push(next);
+        self.open();
+        let last = self.store().stats().last_seq;
+        if last != self.oracle.writes() {
+            let is_there = |state: &Oracle| state.writes() == last;
+            let left = self.possible.iter().rev().find(|state| is_there(state));
+            self.oracle = left.unwrap_or_else(|| panic!("seq {last} is within a call, or before an answer")).clone();
+        }
+        self.possible.clear();
+        self.check();
     }
 
     fn step(&mut self, step: &Step) {
@@ -163,15 +189,7 @@ impl Run {
             Step::Flush => self.store().flush().unwrap(),
             Step::Compact => self.store().compact().unwrap(),
             Step::Query => self.check_sql(),
-            Step::Crash => {
-                self.wait();
-                let next = tempfile::tempdir().unwrap();
-                copy_as_crash_leaves_it(self.folders.last().unwrap().path(), next.path());
-                self.store = None;
-                self.folders.push(next);
-                self.open();
-                self.check();
-            }
+            Step::Crash => self.crash(),
             Step::Reopen => {
                 self.store.take().unwrap().close().unwrap();
                 self.wait();
@@ -229,6 +247,7 @@ proptest! {
             oracle: Oracle::new(),
             puts: 0,
             under_way: Vec::new(),
+            possible: Vec::new(),
         };
         run.open();
         steps.iter().for_each(|step| run.step(step));

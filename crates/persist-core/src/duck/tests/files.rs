@@ -28,7 +28,7 @@ fn a_new_file_has_empty_tables_and_no_log() {
     let (dir, path) = new_file();
     assert_eq!(names(&dir), ["data.duckdb"]);
     let database = reopen(&path);
-    let state = State { store_id: STORE.into(), watermark: 0, at: 0, base_rows: 0, delta_rows: 0 };
+    let state = State { store_id: STORE.into(), watermark: 0, at: 0, applied: 0, base_rows: 0, delta_rows: 0 };
     assert_eq!(database.state().unwrap(), state);
     assert_eq!(database.query("SELECT * FROM storage").unwrap().columns(), Dated::COLUMNS.map_names());
     database.close().unwrap();
@@ -242,7 +242,7 @@ fn without_its_log_the_main_file_is_as_of_the_last_checkpoint() {
     let copied = reopen(&copy);
     assert_eq!(
         copied.state().unwrap(),
-        State { store_id: STORE.into(), watermark: 500, at: AT, base_rows: 0, delta_rows: 500 }
+        State { store_id: STORE.into(), watermark: 500, at: AT, applied: 0, base_rows: 0, delta_rows: 500 }
     );
     assert_eq!(loaded(&copied).len(), 500);
     assert_eq!(loaded(&database).len(), 1_500);

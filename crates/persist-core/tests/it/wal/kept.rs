@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use persist_core::fs::Fs;
 use persist_core::wal::{Log, Recovered, Recovery, RecoveryPolicy};
-use persist_test_utils::{Fault, SimFs, What};
+use persist_test_utils::{Fault, SimFs, What, errno};
 
 use super::driver::{Crash, DIR, Driver, Sizes, lineage, open, recover, segments_of};
 
@@ -141,6 +141,25 @@ fn damage_to_a_kept_segment_keeps_no_store_from_opening_and_only_its_lines_are_m
             let is_the_hit_line = matches!(missing.len(), 1 | 2) && missing.iter().all(|seq| whole.contains(seq));
             assert!(if offset < first_line { missing == whole } else { is_the_hit_line }, "{at} {place}: {missing:?}");
         }
+    }
+}
+
+#[test]
+fn a_kept_segment_that_cannot_be_read_keeps_no_store_from_opening() {
+    let (driver, covered) = log_of(60);
+    driver.log.keep_up_to(covered).unwrap();
+    let kept = driver.log.kept_segments();
+    let fs = driver.fs.kill();
+    recover(&fs, &driver.clock, covered).unwrap();
+    let of_kept = fs.trace().into_iter().filter(|(_, _, path)| kept.iter().any(|segment| segment.path == *path));
+    let of_kept: Vec<u64> = of_kept.map(|(n, ..)| n).collect();
+    assert!(of_kept.len() > kept.len());
+    for n in of_kept {
+        let fs = driver.fs.kill();
+        fs.fault(Fault::at(n, What::Errno(errno::EIO)));
+        let recovered = recover(&fs, &driver.clock, covered).unwrap();
+        assert_eq!(recovered.start().kept.len(), kept.len() - 1);
+        assert_eq!(kept_files(&fs).len(), kept.len());
     }
 }
 

@@ -1,0 +1,268 @@
+//! A model that keeps all writes: its history, its newest records, and reading into memory as they are asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use persist_core::request::{Put, Remove, RemoveKey};
+use persist_core::{Column, Engine, Entry, History, Location, Model, Options, Scalar, Source};
+use persist_test_utils::{Rng, copy_as_crash_leaves_it};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+#[derive(Debug)]
+struct Items;
+
+impl Model for Items {
+    type Part = (Box<str>, Box<str>);
+    type Value = Option<Scalar>;
+    const PART_FIELDS: &'static [&'static str] = &["collection_name", "item_name"];
+    const TABLE: &'static str = "storage_latest";
+    const HISTORY: Option<History> =
+        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
+    const COLUMNS: &'static [Column] = &[
+        Column { name: "key", source: Source::Key },
+        Column { name: "collection_name", source: Source::Part(0) },
+        Column { name: "item_name", source: Source::Part(1) },
+        Column { name: "data", source: Source::Data },
+        Column { name: "value_int", source: Source::ValueInt },
+        Column { name: "value_float", source: Source::ValueFloat },
+        Column { name: "value_string", source: Source::ValueText },
+        Column { name: "updated_at", source: Source::UpdatedAt },
+        Column { name: "version", source: Source::Version },
+    ];
+
+    fn part_text((collection, item): &Self::Part, field: usize) -> Option<&str> {
+        Some(if field == 0 { collection } else { item })
+    }
+
+    fn part_from(fields: &[Option<&str>]) -> Self::Part {
+        let field = |n: usize| fields.get(n).copied().flatten().unwrap_or_default().into();
+        (field(0), field(1))
+    }
+}
+
+type Store = Engine<Items>;
+
+fn open(dir: &Path) -> Store {
+    let mut options = Options::default();
+    options.batch_size = 1_000_000;
+    options.flush_interval = Duration::from_secs(3600);
+    let database = dir.join("storage_history.duckdb");
+    Engine::open(&Location { dir: dir.to_owned(), database, purpose: "items".to_owned() }, options).unwrap()
+}
+
+fn put(store: &Store, [key, collection, item]: [&str; 3], n: i64) -> u32 {
+    let entry = Entry::new(key, (collection.into(), item.into()), json!({"n": n}).to_string());
+    let value = match n % 4 {
+        0 => None,
+        1 => Some(Scalar::Int(n)),
+        2 => Some(Scalar::Float(n as f64 + 0.5)),
+        _ => Some(Scalar::Text(format!("text {n}").into())),
+    };
+    store.write(Put::new(entry.value(value)), None).unwrap().version()
+}
+
+/// Every id with its version and `n`, as memory has it once it is asked for.
+fn in_memory(store: &Store, ids: impl IntoIterator<Item = (String, String, String)>) -> BTreeMap<String, (u32, i64)> {
+    let mut found = BTreeMap::new();
+    for (key, collection, item) in ids {
+        store.load(&key, Some(&[Some(&collection)])).unwrap();
+        if let Some(record) = store.get(&key, &[Some(&collection), Some(&item)]) {
+            let n = record.field("n").unwrap().unwrap();
+            let value = record.typed_value().clone();
+            assert_eq!(value.is_none(), n % 4 == 0, "{value:?} for {n}");
+            found.insert(format!("{key}/{collection}/{item}"), (record.version(), n));
+        }
+    }
+    found
+}
+
+fn rows(store: &Store, sql: &str) -> Vec<Value> {
+    store.query(sql).unwrap().iter().map(|row| Value::Array(row.to_vec())).collect()
+}
+
+/// All writes and removals, in order: the naive store.
+#[derive(Default)]
+struct Naive(Vec<(String, u32, Option<i64>)>);
+
+impl Naive {
+    fn add(&mut self, id: &str, n: Option<i64>) -> u32 {
+        let version = 1 + self.0.iter().filter(|(other, ..)| other == id).count() as u32;
+        self.0.push((id.to_owned(), version, n));
+        version
+    }
+
+    fn latest(&self) -> BTreeMap<String, (u32, i64)> {
+        let mut latest = BTreeMap::new();
+        for (id, version, n) in &self.0 {
+            match n {
+                Some(n) => latest.insert(id.clone(), (*version, *n)),
+                None => latest.remove(id),
+            };
+        }
+        latest
+    }
+}
+
+fn all_ids() -> impl Iterator<Item = (String, String, String)> {
+    (0..3).flat_map(|key| {
+        (0..3).flat_map(move |collection| {
+            (0..3).map(move |item| (format!("k{key}"), format!("c{collection}"), format!("i{item}")))
+        })
+    })
+}
+
+fn check(store: &Store, naive: &Naive) {
+    let latest = naive.latest();
+    assert_eq!(in_memory(store, all_ids()), latest);
+    let path = "key || '/' || collection_name || '/' || item_name";
+    let found = rows(store, &format!("SELECT {path}, version, (data->>'n')::BIGINT FROM storage_latest ORDER BY ALL"));
+    let wanted: Vec<Value> = latest.iter().map(|(id, (_, n))| json!([id, 1, n])).collect();
+    assert_eq!(found, wanted, "the newest of each");
+    let history = format!("SELECT {path}, version, (data->>'n')::BIGINT FROM storage_history ORDER BY persist_seq");
+    let wanted: Vec<Value> = naive.0.iter().map(|(id, version, n)| json!([id, version, n])).collect();
+    assert_eq!(rows(store, &history), wanted, "all writes");
+    assert!(store.verify().unwrap().is_ok());
+}
+
+#[test]
+fn history_and_newest_agree_with_a_naive_store_whatever_happens() {
+    for seed in 1..=3 {
+        let mut rng = Rng::new(seed);
+        let mut naive = Naive::default();
+        let mut dir: TempDir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        for n in 0..100 {
+            let pick = |rng: &mut Rng, of: &str| format!("{of}{}", rng.below(3));
+            let (key, collection, item) = (pick(&mut rng, "k"), pick(&mut rng, "c"), pick(&mut rng, "i"));
+            let id = format!("{key}/{collection}/{item}");
+            match rng.below(40) {
+                0..=25 => {
+                    assert_eq!(put(&store, [&key, &collection, &item], n), naive.add(&id, Some(n)), "seed {seed}")
+                }
+                26..=29 => {
+                    let removed =
+                        store.write(Remove::new(&key, (collection.as_str().into(), item.as_str().into())), None);
+                    let there = naive.latest().contains_key(&id);
+                    assert_eq!(removed.unwrap().is_some(), there);
+                    if there {
+                        naive.add(&id, None);
+                    }
+                }
+                30 => {
+                    let mut removed: Vec<(u64, String)> = Vec::new();
+                    let before = store.stats().last_seq;
+                    let gone = store.write(RemoveKey::new(&key), None).unwrap();
+                    let wanted = naive.latest().keys().filter(|id| id.starts_with(&format!("{key}/"))).count();
+                    assert_eq!(gone.len(), wanted);
+                    assert_eq!(store.stats().last_seq, before + wanted as u64);
+                    for row in rows(
+                        &store,
+                        &format!(
+                            "SELECT persist_seq, key || '/' || collection_name || '/' || item_name \
+                         FROM storage_history WHERE persist_seq > {before}"
+                        ),
+                    ) {
+                        removed.push((row[0].as_u64().unwrap(), row[1].as_str().unwrap().to_owned()));
+                    }
+                    removed.sort();
+                    for (_, id) in &removed {
+                        naive.add(id, None);
+                    }
+                }
+                31 | 32 => store.flush().unwrap(),
+                33 => store.compact().unwrap(),
+                34 => drop(rows(&store, "SELECT count(*) FROM storage_latest")),
+                35 => store.load_all().unwrap(),
+                36 | 37 => {
+                    let next = tempfile::tempdir().unwrap();
+                    copy_as_crash_leaves_it(dir.path(), next.path());
+                    drop(store);
+                    dir = next;
+                    store = open(dir.path());
+                }
+                38 => {
+                    store.close().unwrap();
+                    store = open(dir.path());
+                }
+                _ => check(&store, &naive),
+            }
+        }
+        check(&store, &naive);
+        store.load_all().unwrap();
+        assert_eq!(store.len(), naive.latest().len());
+        store.close().unwrap();
+        check(&open(dir.path()), &naive);
+    }
+}
+
+#[test]
+fn a_collection_is_read_when_it_is_asked_for_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for (n, (key, collection, item)) in all_ids().enumerate() {
+        put(&store, [&key, &collection, &item], n as i64 + 1);
+    }
+    store.close().unwrap();
+    let store = open(dir.path());
+    assert_eq!(store.len(), 0);
+    store.load("k1", Some(&[Some("c1"), Some("i2")])).unwrap();
+    assert_eq!(store.len(), 3);
+    assert_eq!(put(&store, ["k2", "c2", "i0"], 5), 2);
+    assert_eq!(store.len(), 6);
+    store.load("k0", None).unwrap();
+    assert_eq!((store.len(), store.get_key("k0").len()), (15, 9));
+    store.load_all().unwrap();
+    assert_eq!(store.len(), 27);
+}
+
+#[test]
+fn after_close_both_files_are_plain_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    put(&store, ["k", "c", "i"], 1);
+    put(&store, ["k", "c", "i"], 2);
+    store.close().unwrap();
+    let read = |file: &str, sql: &str| -> Vec<(i32, Option<i64>, Option<f64>)> {
+        let connection = duckdb::Connection::open(dir.path().join(file)).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let columns = "SELECT version, value_int, value_float FROM";
+    let history = read("storage_history.duckdb", &format!("{columns} storage_history ORDER BY persist_seq"));
+    assert_eq!(history, [(1, Some(1), None), (2, None, Some(2.5))]);
+    assert_eq!(read("storage_latest.duckdb", &format!("{columns} storage_latest")), [(1, None, Some(2.5))]);
+    let left: Vec<PathBuf> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!left.iter().any(|path| path.to_string_lossy().contains(".wal")), "{left:?}");
+}
+
+#[test]
+fn newest_records_that_are_missing_or_of_another_time_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, latest) = (dir.path().join("storage_history.duckdb"), dir.path().join("storage_latest.duckdb"));
+    let mut naive = Naive::default();
+    let store = open(dir.path());
+    for n in 1..=20 {
+        put(&store, [&format!("k{}", n % 3), "c0", "i0"], n);
+        naive.add(&format!("k{}/c0/i0", n % 3), Some(n));
+    }
+    store.write(Remove::new("k1", ("c0".into(), "i0".into())), None).unwrap();
+    naive.add("k1/c0/i0", None);
+    store.close().unwrap();
+    let earlier = dir.path().join("earlier");
+    std::fs::copy(&history, &earlier).unwrap();
+
+    std::fs::remove_file(&latest).unwrap();
+    let store = open(dir.path());
+    check(&store, &naive);
+    // The version of what was removed is in the history, too.
+    assert_eq!(put(&store, ["k1", "c0", "i0"], 21), naive.add("k1/c0/i0", Some(21)));
+    store.close().unwrap();
+
+    // An older history beside newer records: what it lacks is in no file any more.
+    std::fs::rename(&earlier, &history).unwrap();
+    naive.0.pop();
+    check(&open(dir.path()), &naive);
+}
