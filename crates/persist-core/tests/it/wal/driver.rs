@@ -150,8 +150,10 @@ impl Driver {
         match self.rng.below(20) {
             0 => {
                 if self.folders.len() > 1 && self.rng.chance(2, 3) {
-                    self.dir = *self.rng.pick(self.folders);
-                    self.log.move_to(Path::new(self.dir))?;
+                    let others: Vec<_> = self.folders.iter().filter(|dir| **dir != self.dir).collect();
+                    let dir = *self.rng.pick(&others);
+                    self.log.move_to(Path::new(dir))?;
+                    self.dir = dir;
                 } else {
                     self.log.rotate()?;
                 }
