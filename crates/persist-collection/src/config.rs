@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use persist_core::timestamp::date_text;
 use persist_core::{Location, Options};
+use time::Date;
 
 /// Where a collection store is and how it works. Each setter says its default.
 ///
@@ -27,14 +29,16 @@ impl Default for CollectionConfig {
 }
 
 impl CollectionConfig {
-    /// Stores in `base_dir`, a folder that no other store uses. The default is `./collection_storage`.
+    /// Stores in `base_dir`, a folder that no other store uses, with the log of each date in a folder `YYYY-MM-DD` of its
+    /// own within. The default is `./collection_storage`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self { base_dir: base_dir.into(), options: Options::default() }
     }
 
-    pub(crate) fn location(&self) -> Location {
+    pub(crate) fn location(&self, date: Date) -> Location {
         Location {
             dir: self.base_dir.clone(),
+            log_folder: Some(date_text(date)),
             database: self.base_dir.join("storage_history.duckdb"),
             purpose: "collection store".to_owned(),
         }

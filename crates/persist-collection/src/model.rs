@@ -1,7 +1,7 @@
 //! What an item is: its id is the key, the collection and its name, it has a typed value besides its data, and every
 //! write of it is kept.
 
-use persist_core::{Column, History, Model, Scalar, Source};
+use persist_core::{Column, History, LogFolders, Model, Scalar, Source, Timestamp};
 
 use crate::keys;
 
@@ -57,6 +57,8 @@ impl Model for Collection {
     const HISTORY: Option<History> =
         Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
 
+    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name: is_date });
+
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         match field {
             0 => Some(&part.collection),
@@ -69,4 +71,9 @@ impl Model for Collection {
         let field = |at: usize| fields.get(at).copied().flatten().unwrap_or_default();
         ItemName::new(field(0), field(1))
     }
+}
+
+/// Whether a text is a date and nothing besides.
+fn is_date(name: &str) -> bool {
+    name.len() == 10 && Timestamp::parse(name).is_some()
 }

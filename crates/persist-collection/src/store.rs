@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use persist_core::clock::Clock;
 use persist_core::data::Rules;
 use persist_core::request::{self, Condition};
-use persist_core::timestamp::IntoDate;
-use persist_core::{Engine, Result, Timestamp};
+use persist_core::timestamp::{IntoDate, date_text};
+use persist_core::{DatabaseFile, Engine, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -26,7 +27,7 @@ pub type Record = persist_core::Record<Collection>;
 /// Dropping it closes it, and only logs what goes wrong; [`CollectionStore::close`] returns that.
 #[derive(Debug)]
 pub struct CollectionStore {
-    date: Date,
+    date: Mutex<Date>,
     clock: Arc<dyn Clock>,
     pub(crate) rules: Rules,
     pub(crate) engine: Engine<Collection>,
@@ -36,7 +37,8 @@ impl CollectionStore {
     /// Opens the store, or makes it, and recovers what a crash left.
     ///
     /// The date is a [`time::Date`], a moment, or ISO text (`2025-12-24`, `2025-12-24T10:30:00`). The items of all dates
-    /// are in one store.
+    /// are in one store, which one process at a time has open: of its files a date only has the log. Logs of other dates
+    /// that a crash left are recovered too.
     ///
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) for a malformed date, [`Config`](persist_core::ErrorKind::Config) for
@@ -45,9 +47,10 @@ impl CollectionStore {
     /// [`Io`](persist_core::ErrorKind::Io) with the path.
     pub fn open(date: impl IntoDate, config: CollectionConfig) -> Result<Self> {
         let date = date.into_date()?;
-        let location = config.location();
+        let location = config.location(date);
         let (clock, rules) = (Arc::clone(&config.options.clock), config.options.rules.clone());
-        Ok(Self { date, clock, rules, engine: Engine::open(&location, config.options)? })
+        let engine = Engine::open(&location, config.options)?;
+        Ok(Self { date: Mutex::new(date), clock, rules, engine })
     }
 
     /// Stores data under a key, as the item of the empty name in the collection of the empty name; on disk when it
@@ -69,6 +72,7 @@ impl CollectionStore {
     /// # Errors
     /// [`Database`](persist_core::ErrorKind::Database).
     pub fn get_key(&self, key: &str) -> Result<BTreeMap<String, BTreeMap<String, Arc<Record>>>> {
+        self.engine.load(key, None)?;
         let mut collections: BTreeMap<String, BTreeMap<String, Arc<Record>>> = BTreeMap::new();
         for record in self.engine.get_key(key) {
             let name = record.part();
@@ -83,16 +87,19 @@ impl CollectionStore {
     /// # Errors
     /// As [`get_key`](Self::get_key).
     pub fn get_key_in(&self, key: &str, collection: &str) -> Result<BTreeMap<String, Arc<Record>>> {
+        self.engine.load(key, Some(&[Some(collection)]))?;
         let records = self.engine.get_key(key).into_iter().filter(|record| record.part().collection() == collection);
         Ok(records.map(|record| (record.part().item().to_owned(), record)).collect())
     }
 
-    /// An item.
+    /// An item. The first read or write of a collection reads all of it into memory.
     ///
     /// # Errors
     /// As [`get_key`](Self::get_key).
     pub fn get_item(&self, key: &str, collection: &str, item: &str) -> Result<Option<Arc<Record>>> {
-        Ok(self.engine.get(key, &[Some(collection), Some(item)]))
+        let fields = [Some(collection), Some(item)];
+        self.engine.load(key, Some(&fields))?;
+        Ok(self.engine.get(key, &fields))
     }
 
     /// Whether there is an item.
@@ -138,6 +145,44 @@ impl CollectionStore {
         self.engine.write(request::RemoveKey::within(key, &[Some(collection)]), None)
     }
 
+    /// All items, in no particular order. It reads all of them into memory first; see
+    /// [`get_key`](Self::get_key) for those of a key.
+    ///
+    /// No lock is held while the caller has one. An item that is there throughout is given once; one that is written or
+    /// removed meanwhile, in its old form, its new form, or not at all.
+    ///
+    /// # Errors
+    /// As [`get_key`](Self::get_key).
+    pub fn iter(&self) -> Result<impl Iterator<Item = Arc<Record>>> {
+        self.iter_with_prefix("")
+    }
+
+    /// The items whose key begins with `prefix`, as [`iter`](Self::iter).
+    ///
+    /// # Errors
+    /// As [`get_key`](Self::get_key).
+    pub fn iter_with_prefix(&self, prefix: &str) -> Result<impl Iterator<Item = Arc<Record>>> {
+        self.engine.load_all()?;
+        Ok(self.engine.records(prefix))
+    }
+
+    /// All keys, each once, as [`iter`](Self::iter).
+    ///
+    /// # Errors
+    /// As [`get_key`](Self::get_key).
+    pub fn keys(&self) -> Result<impl Iterator<Item = String>> {
+        self.keys_with_prefix("")
+    }
+
+    /// The keys that begin with `prefix`, as [`iter`](Self::iter).
+    ///
+    /// # Errors
+    /// As [`get_key`](Self::get_key).
+    pub fn keys_with_prefix(&self, prefix: &str) -> Result<impl Iterator<Item = String>> {
+        self.engine.load_all()?;
+        Ok(self.engine.keys(prefix))
+    }
+
     /// Brings the table `storage_latest` itself up to date in its file, for those who read that without this store.
     /// [`query`](Self::query) shows it right at every moment, and [`close`](Self::close) brings it up to date as well.
     ///
@@ -147,9 +192,40 @@ impl CollectionStore {
         self.engine.compact()
     }
 
-    /// The date the store was opened for.
+    /// Makes `storage_latest` anew of `storage_history`. Answers how many items there are.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn rebuild_latest_from_history(&self) -> Result<u64> {
+        self.engine.rebuild_latest()
+    }
+
+    /// Reads one of the two databases whole, and answers what is wrong with it; nothing, if it is sound. In the history each
+    /// write stands once and the versions of an item have no gap; the newest items are those of the history.
+    ///
+    /// # Errors
+    /// [`Database`](persist_core::ErrorKind::Database) where it can't be asked at all.
+    pub fn check_database_health(&self, file: DatabaseFile) -> Result<Vec<String>> {
+        self.engine.check_health(file)
+    }
+
+    /// The date whose folder takes the log: the one the store was opened for, or was [rolled to](Self::roll_to) since.
     pub fn date(&self) -> Date {
-        self.date
+        *self.date.lock()
+    }
+
+    /// Has the log go on in the folder of another date, while other threads read and write: for a process that runs past
+    /// midnight.
+    ///
+    /// # Errors
+    /// [`Input`](persist_core::ErrorKind::Input) for a malformed date. [`Io`](persist_core::ErrorKind::Io): call it again;
+    /// until it succeeds the log may be in either folder. [`Poisoned`](persist_core::ErrorKind::Poisoned).
+    pub fn roll_to(&self, date: impl IntoDate) -> Result<()> {
+        let mut present = self.date.lock();
+        let date = date.into_date()?;
+        self.engine.roll_to(&date_text(date))?;
+        *present = date;
+        Ok(())
     }
 
     /// Closes the store: everything is flushed into `storage_history`, `storage_latest` is brought up to date, and the

@@ -282,6 +282,23 @@ pub fn sync_dir_of(fs: &dyn Fs, path: &Path) -> Result<()> {
     fs.sync_dir(dir).map_err(|e| Error::io("cannot sync the folder", dir, e))
 }
 
+/// Syncs the folders that hold these files, each once.
+pub fn sync_dirs_of<'a>(fs: &dyn Fs, files: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let mut of_each: Vec<&Path> = Vec::new();
+    for file in files {
+        if !of_each.iter().any(|known| known.parent() == file.parent()) {
+            of_each.push(file);
+        }
+    }
+    of_each.into_iter().try_for_each(|file| sync_dir_of(fs, file))
+}
+
+/// Makes a folder, if there is none, with a name that is durable.
+pub fn make_durable_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    fs.create_dir_all(dir).map_err(|error| Error::io("cannot create the folder", dir, error))?;
+    sync_ancestors(fs, dir)
+}
+
 /// Makes a folder's own name durable, and those of the folders above it, which may be as new; of a relative path up to
 /// the working directory.
 pub fn sync_ancestors(fs: &dyn Fs, dir: &Path) -> Result<()> {

@@ -87,7 +87,7 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path().to_owned();
 //! let database = dir.join("data.duckdb");
-//! let location = Location { dir, database, purpose: "seats".to_owned() };
+//! let location = Location { dir, log_folder: None, database, purpose: "seats".to_owned() };
 //! let seats: Engine<Seats> = Engine::open(&location, Options::default())?;
 //!
 //! let data = to_json(&serde_json::json!({"taken_by": "Ada"}))?;
@@ -146,6 +146,6 @@ pub use duck::{DatabaseFile, Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Column, History, Model, RecordValue, Scalar, Source};
+pub use model::{Column, History, LogFolders, Model, RecordValue, Scalar, Source};
 pub use record::Record;
 pub use timestamp::{Timestamp, TimestampPolicy};

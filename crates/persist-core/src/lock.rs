@@ -3,10 +3,15 @@
 //! A lock file is never unlinked, so that two openers can't hold locks on two files of one name; a process that died
 //! holds none. Its content says who has it, for the error that the next opener gets. Locks are real files of the
 //! operating system, whatever [`Fs`](crate::fs::Fs) the store uses for its data.
+//!
+//! A lock may have a marker, a file beside it whose name says more: `.lock_2025-01-15` beside `.lock`. It is there for
+//! whoever looks into the folder, and holds nobody up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -15,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Lock {
     file: File,
     path: PathBuf,
+    holder: String,
+    marker: Mutex<Option<PathBuf>>,
 }
 
 impl Lock {
@@ -33,18 +40,49 @@ impl Lock {
             let mut holder = String::new();
             // Who holds it is only told: a file that can't be read makes the message poorer, nothing else.
             let _ = file.read_to_string(&mut holder);
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "another process" } else { holder };
-            let message = format!("{} is held by {holder}", path.display());
+            let mut lines = holder.lines().filter(|line| !line.is_empty());
+            let mut message = format!("{} is held by {}", path.display(), lines.next().unwrap_or("another process"));
+            if let Some(what) = lines.next() {
+                message = format!("another instance is already running {what}: {message}");
+            }
             return Err(Error::new(ErrorKind::Locked, message).with_source(error));
         }
         let holder = format!("pid {} on {}, {purpose}\n", std::process::id(), host());
-        let told = file
-            .set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| file.write_all(holder.as_bytes()));
-        told.map_err(|error| Error::io("cannot write the lock", path, error))?;
-        Ok(Self { file, path: path.to_owned() })
+        let lock = Self { file, path: path.to_owned(), holder, marker: Mutex::default() };
+        tell(&lock.file, &lock.holder).map_err(|error| Error::io("cannot write the lock", path, error))?;
+        Ok(lock)
+    }
+
+    /// Says besides what the store is open for: the marker `{lock}_{name}` takes the place of the one there was, or of one
+    /// that a dead process has left, and the next opener is told that another instance is running `what`.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io): the lock is held as before.
+    pub fn mark(&self, name: &str, what: &str) -> Result<()> {
+        let mut present = self.marker.lock();
+        let prefix = self.named("");
+        let path = self.named(name);
+        let text = format!("{}{what}\n", self.holder);
+        std::fs::write(&path, &text).map_err(|error| Error::io("cannot write the marker", &path, error))?;
+        *present = Some(path.clone());
+        tell(&self.file, &text).map_err(|error| Error::io("cannot write the lock", &self.path, error))?;
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unlisted = |error| Error::io("cannot list", dir, error);
+        for entry in std::fs::read_dir(dir).map_err(unlisted)? {
+            let other = dir.join(entry.map_err(unlisted)?.file_name());
+            let is_marker = other.as_os_str().as_encoded_bytes().starts_with(prefix.as_os_str().as_encoded_bytes());
+            if is_marker && other != path {
+                std::fs::remove_file(&other).map_err(|error| Error::io("cannot remove the marker", &other, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self, name: &str) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push("_");
+        path.push(name);
+        PathBuf::from(path)
     }
 
     /// The lock's file.
@@ -55,10 +93,20 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A name left behind would name a process that holds nothing.
+        // Before the lock is let go: the next holder may have a marker of that name. And a name left behind would name a
+        // process that holds nothing.
+        if let Some(marker) = self.marker.get_mut().take() {
+            let _ = std::fs::remove_file(marker);
+        }
         let _ = self.file.set_len(0);
         let _ = fs2::FileExt::unlock(&self.file);
     }
+}
+
+fn tell(mut file: &File, text: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(text.as_bytes())
 }
 
 fn host() -> String {
@@ -82,6 +130,34 @@ mod tests {
         drop(first);
         assert!(path.exists(), "a lock file is never unlinked");
         Lock::acquire(&path, "x").unwrap();
+    }
+
+    #[test]
+    fn a_marker_says_what_the_lock_is_held_for_and_a_stale_one_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path(".lock_monday"), "pid 1 on elsewhere").unwrap();
+        std::fs::write(path(".lockout"), "another's").unwrap();
+        let names = || {
+            let entries = std::fs::read_dir(dir.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let lock = Lock::acquire(&path(".lock"), "store").unwrap();
+        for day in ["tuesday", "wednesday", "wednesday"] {
+            lock.mark(day, &format!("for day {day}")).unwrap();
+            let marker = format!(".lock_{day}");
+            assert_eq!(names(), [".lock", marker.as_str(), ".lockout"]);
+            let told = std::fs::read_to_string(path(&marker)).unwrap();
+            assert!(told.starts_with(&format!("pid {} on ", std::process::id())), "{told}");
+            assert!(told.ends_with(&format!(", store\nfor day {day}\n")), "{told}");
+            let error = Lock::acquire(&path(".lock"), "x").unwrap_err().to_string();
+            assert!(error.starts_with(&format!("another instance is already running for day {day}: ")), "{error}");
+            assert!(error.contains(&format!("is held by pid {} on ", std::process::id())), "{error}");
+        }
+        drop(lock);
+        assert_eq!(names(), [".lock", ".lockout"]);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// a file of its own, and records are read into memory as they are asked for.
     const HISTORY: Option<History> = None;
 
+    /// The folders that the log may lie in; `None`: it lies in the store's folder.
+    const LOG_FOLDERS: Option<LogFolders> = None;
+
     /// Further names that no extra column may have; those of [`Model::COLUMNS`] are taken anyhow.
     const RESERVED: &'static [&'static str] = &[];
 
@@ -52,6 +55,16 @@ pub struct History {
     pub latest_file: &'static str,
     /// Records are read into memory together that agree in the key and so many first fields of the part.
     pub loaded_by: usize,
+}
+
+/// What a model says whose log goes on in another folder now and then: in one of those within the store's folder that
+/// have such a name. The log of all of them is recovered, whichever the store is opened for.
+#[derive(Debug, Clone, Copy)]
+pub struct LogFolders {
+    /// What their names say, for the error another opener gets: "date".
+    pub named_by: &'static str,
+    /// Whether a folder of this name is one of them. All others are left alone.
+    pub is_name: fn(&str) -> bool,
 }
 
 /// A column of a model's table.

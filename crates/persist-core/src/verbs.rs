@@ -27,6 +27,7 @@
 /// # }
 ///
 /// persist_core::store_verbs!(Store<Seats>, Seats);
+/// persist_core::memory_verbs!(Store<Seats>, Seats);
 ///
 /// fn how_many(store: &Store<Seats>) -> usize {
 ///     store.len()
@@ -54,42 +55,6 @@ macro_rules! store_verbs {
             /// As [`query`](Self::query).
             pub fn query_arrow(&self, sql: &str) -> $crate::Result<::std::vec::Vec<$crate::RecordBatch>> {
                 self.engine.query_arrow(sql)
-            }
-
-            /// All records, in no particular order; from memory.
-            ///
-            /// No lock is held while the caller has one. A record that is there throughout is given once; one that is
-            /// written or removed meanwhile, in its old form, its new form, or not at all. So of a batch that is
-            /// written meanwhile some records may be given and others not.
-            pub fn iter(&self) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
-                self.engine.records("")
-            }
-
-            /// The records whose key begins with `prefix`, as [`iter`](Self::iter). It looks at every record's key.
-            pub fn iter_with_prefix(
-                &self,
-                prefix: &str,
-            ) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
-                self.engine.records(prefix)
-            }
-
-            /// All keys, each once, in no particular order; from memory. As [`iter`](Self::iter).
-            pub fn keys(&self) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
-                self.engine.keys("")
-            }
-
-            /// The keys that begin with `prefix`, as [`keys`](Self::keys). It looks at every key.
-            pub fn keys_with_prefix(&self, prefix: &str) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
-                self.engine.keys(prefix)
-            }
-
-            /// Forgets the versions of the records that were removed before a moment, and answers of how many. Written
-            /// again, such an id starts at version 1. It [compacts](Self::compact) first.
-            ///
-            /// # Errors
-            /// As [`flush`](Self::flush): nothing was forgotten.
-            pub fn forget_removed(&self, before: $crate::Timestamp) -> $crate::Result<usize> {
-                self.engine.forget_removed(before)
             }
 
             /// The durable changes of this store in order of `seq`, each once, from now on or from a `seq` that is still
@@ -153,6 +118,51 @@ macro_rules! store_verbs {
             /// What recovery found when the store was opened.
             pub fn recovery(&self) -> &$crate::wal::RecoveryReport {
                 self.engine.recovery()
+            }
+        }
+    };
+}
+
+/// Gives a store with [`store_verbs!`](crate::store_verbs) what there is for a model that has all its records in memory, and
+/// no [history](crate::Model::HISTORY).
+#[macro_export]
+macro_rules! memory_verbs {
+    ($store:ty, $model:ty) => {
+        impl $store {
+            /// All records, in no particular order; from memory.
+            ///
+            /// No lock is held while the caller has one. A record that is there throughout is given once; one that is
+            /// written or removed meanwhile, in its old form, its new form, or not at all. So of a batch that is
+            /// written meanwhile some records may be given and others not.
+            pub fn iter(&self) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
+                self.engine.records("")
+            }
+
+            /// The records whose key begins with `prefix`, as [`iter`](Self::iter). It looks at every record's key.
+            pub fn iter_with_prefix(
+                &self,
+                prefix: &str,
+            ) -> impl ::std::iter::Iterator<Item = ::std::sync::Arc<$crate::Record<$model>>> {
+                self.engine.records(prefix)
+            }
+
+            /// All keys, each once, in no particular order; from memory. As [`iter`](Self::iter).
+            pub fn keys(&self) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
+                self.engine.keys("")
+            }
+
+            /// The keys that begin with `prefix`, as [`keys`](Self::keys). It looks at every key.
+            pub fn keys_with_prefix(&self, prefix: &str) -> impl ::std::iter::Iterator<Item = ::std::string::String> {
+                self.engine.keys(prefix)
+            }
+
+            /// Forgets the versions of the records that were removed before a moment, and answers of how many. Written
+            /// again, such an id starts at version 1. It [compacts](Self::compact) first.
+            ///
+            /// # Errors
+            /// As [`flush`](Self::flush): nothing was forgotten.
+            pub fn forget_removed(&self, before: $crate::Timestamp) -> $crate::Result<usize> {
+                self.engine.forget_removed(before)
             }
 
             /// The number of records.

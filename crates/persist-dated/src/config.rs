@@ -62,6 +62,6 @@ impl DatedConfig {
         let date = date_text(date);
         let dir = self.base_dir.join(&date);
         let database = dir.join(Path::new(&self.db_path));
-        Location { dir, database, purpose: format!("dated store of {date}") }
+        Location { dir, log_folder: None, database, purpose: format!("dated store of {date}") }
     }
 }

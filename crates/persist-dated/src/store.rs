@@ -182,3 +182,4 @@ impl DatedStore {
 }
 
 persist_core::store_verbs!(DatedStore, Dated);
+persist_core::memory_verbs!(DatedStore, Dated);

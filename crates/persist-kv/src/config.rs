@@ -38,6 +38,6 @@ impl KvConfig {
 
     /// The store of the database `path`. Its purpose, which a backup names too, is the same wherever its files are.
     pub(crate) fn location(&self, path: PathBuf) -> Location {
-        Location { dir: self.base_dir.clone(), database: path, purpose: "key-value store".to_owned() }
+        Location { dir: self.base_dir.clone(), log_folder: None, database: path, purpose: "key-value store".to_owned() }
     }
 }

@@ -107,4 +107,5 @@ impl KvStore {
 }
 
 persist_core::store_verbs!(KvStore, Kv);
+persist_core::memory_verbs!(KvStore, Kv);
 persist_core::backup_verbs!(KvStore, Kv, KvConfig);

@@ -40,8 +40,19 @@ fn extra_columns_stand_in_both_tables_over_crash_merge_and_reopening() {
 fn no_extra_column_takes_a_name_of_the_specification() {
     let dir = tempfile::tempdir().unwrap();
     for name in [
-        "key", "collection_name", "item_name", "data", "value_int", "value_float", "value_string", "timestamp", "status",
-        "status_int", "username", "updated_at", "version",
+        "key",
+        "collection_name",
+        "item_name",
+        "data",
+        "value_int",
+        "value_float",
+        "value_string",
+        "timestamp",
+        "status",
+        "status_int",
+        "username",
+        "updated_at",
+        "version",
     ] {
         let error = CollectionStore::open(DATE, quiet(dir.path()).extra_schema([(name, "string")])).unwrap_err();
         assert!(error.kind() == ErrorKind::Schema && error.to_string().contains(name), "{error}");

@@ -35,7 +35,7 @@ fn rows(store: &CollectionStore, sql: &str) -> Vec<Vec<Value>> {
 
 /// The lines of the log's first segment.
 fn log(dir: &Path) -> String {
-    std::fs::read_to_string(dir.join("wal_000001.jsonl")).unwrap()
+    std::fs::read_to_string(dir.join(DATE).join("wal_000001.jsonl")).unwrap()
 }
 
 /// The names of the files in a folder, sorted.

@@ -29,7 +29,7 @@ fn after_a_crash_memory_and_both_tables_are_as_they_were() {
     write(&store);
     copy_as_crash_leaves_it(live.path(), dead.path());
     let recovered = open(dead.path());
-    assert!(!recovered.recovery().is_damaged() && recovered.recovery().replayed > 0, "{}", recovered.recovery());
+    assert!(!recovered.recovery().is_damaged() && recovered.recovery().records > 0, "{}", recovered.recovery());
     let (history, latest) = (rows(&store, ALL), rows(&store, LATEST));
     assert_eq!((history.len(), latest.len()), (38, 19));
     assert_eq!(rows(&recovered, ALL), history);
@@ -42,11 +42,15 @@ fn after_a_crash_memory_and_both_tables_are_as_they_were() {
     recovered.close().unwrap();
     for dir in [live.path(), dead.path()] {
         let store = open(dir);
-        assert_eq!(store.recovery().replayed, 0);
+        assert_eq!(store.recovery().records, 0);
         assert_eq!((rows(&store, ALL), rows(&store, LATEST)), (history.clone(), latest.clone()));
         // The next version goes on from the one in the history.
         for (item, version) in [("i00", 4), ("i09", 3), ("i17", 2), ("i18", 3), ("i19", 3)] {
-            assert_eq!(store.put("k").collection("c").item(item).data(&json!({})).unwrap().version(), version, "{item}");
+            assert_eq!(
+                store.put("k").collection("c").item(item).data(&json!({})).unwrap().version(),
+                version,
+                "{item}"
+            );
         }
     }
 }

@@ -84,8 +84,12 @@ fn story(store: &CollectionStore) -> Vec<Timestamp> {
         std::thread::sleep(std::time::Duration::from_millis(2));
         at
     };
-    let mut written =
-        vec![put("a", 1, "2025-01-10"), put("b", 2, "2025-01-12"), put("a", 3, "2025-01-20"), put("a", 4, "2025-01-11")];
+    let mut written = vec![
+        put("a", 1, "2025-01-10"),
+        put("b", 2, "2025-01-12"),
+        put("a", 3, "2025-01-20"),
+        put("a", 4, "2025-01-11"),
+    ];
     store.remove_item("k", "c", "b").unwrap();
     written.push(store.history("k", "c", "b").unwrap()[1].written_at());
     written

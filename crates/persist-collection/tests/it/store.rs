@@ -51,7 +51,13 @@ fn a_key_has_collections_and_these_have_items() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for (collection, item) in [("a", "x"), ("a", "y"), ("b", "x"), ("", ""), ("", "x"), ("a", "")] {
-        store.put("k").collection(collection).item(item).value(format!("{collection}/{item}")).data(&json!({})).unwrap();
+        store
+            .put("k")
+            .collection(collection)
+            .item(item)
+            .value(format!("{collection}/{item}"))
+            .data(&json!({}))
+            .unwrap();
     }
     store.put("other").collection("a").item("x").data(&json!({})).unwrap();
     let check = |store: &CollectionStore| {
@@ -83,7 +89,10 @@ fn what_names_no_item_is_the_one_of_the_empty_names() {
     let record = store.store("k", &json!({"collection_name": "mine", "item_name": 7, "value": [1]})).unwrap();
     assert_eq!((record.part().collection(), record.part().item(), record.typed_value()), ("", "", &None));
     let data: Value = record.to().unwrap();
-    assert_eq!((&data["collection_name"], &data["item_name"], &data["value"]), (&json!("mine"), &json!(7), &json!([1])));
+    assert_eq!(
+        (&data["collection_name"], &data["item_name"], &data["value"]),
+        (&json!("mine"), &json!(7), &json!([1]))
+    );
     let columns = rows(&store, "SELECT collection_name, item_name, value_int FROM storage_latest");
     assert_eq!(columns, [[json!(""), json!(""), Value::Null]]);
 }
@@ -141,7 +150,9 @@ fn a_line_of_the_log_is_the_item_and_our_tail() {
 fn columns_of(file: &Path, table: &str) -> Vec<String> {
     let database = duckdb::Connection::open(file).unwrap();
     let mut columns = database
-        .prepare("SELECT column_name || ' ' || data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index")
+        .prepare(
+            "SELECT column_name || ' ' || data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+        )
         .unwrap();
     columns.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
@@ -157,7 +168,10 @@ fn the_closed_files_have_the_tables_of_the_specification() {
     store.remove_item("k", "c", "gone").unwrap();
     store.close().unwrap();
     assert_eq!(
-        files(dir.path()).into_iter().filter(|name| name.contains("duckdb") && !name.ends_with(".lock")).collect::<Vec<_>>(),
+        files(dir.path())
+            .into_iter()
+            .filter(|name| name.contains("duckdb") && !name.ends_with(".lock"))
+            .collect::<Vec<_>>(),
         ["storage_history.duckdb", "storage_latest.duckdb"]
     );
 
@@ -199,7 +213,8 @@ fn the_closed_files_have_the_tables_of_the_specification() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    let writes: Vec<(&str, i32, bool)> = writes.iter().map(|(item, version, gone)| (&**item, *version, *gone)).collect();
+    let writes: Vec<(&str, i32, bool)> =
+        writes.iter().map(|(item, version, gone)| (&**item, *version, *gone)).collect();
     assert_eq!(writes, [("i", 1, false), ("i", 2, false), ("i", 3, false), ("gone", 1, false), ("gone", 2, true)]);
 }
 

@@ -35,7 +35,7 @@ impl<M: Model> Engine<M> {
         let finished = logged.and(flushed).and_then(|()| self.finish());
         // Whatever went wrong: no other may open the files while DuckDB still has them.
         let gone = self.shared.database.take(PATIENCE).map(drop);
-        self.locks.clear();
+        self.locks.lock().clear();
         if ended.iter().any(Result::is_err) {
             return Err(Error::new(ErrorKind::Poisoned, "a thread of the store panicked"));
         }

@@ -12,6 +12,7 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::database::{Handle, set_logs_aside};
+use super::folders;
 use super::keeper::{self, Keeper};
 use super::loading::InMemory;
 use super::pending::Pending;
@@ -30,7 +31,7 @@ use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
 use crate::record::Record;
-use crate::wal::{Log, LogOptions, Recovered, Recovery, RecoveryReport, SegmentId};
+use crate::wal::{Log, LogOptions, Recovered, Recovery, RecoveryReport};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -38,8 +39,10 @@ const LINES_PER_THREAD: usize = 4096;
 /// Where a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The folder of the log, the lock and the store's identity.
+    /// The folder of the lock, the store's identity and, as a rule, the log.
     pub dir: PathBuf,
+    /// The name of the folder in `dir` where the log goes on, if the model has [such folders](Model::LOG_FOLDERS).
+    pub log_folder: Option<String>,
     /// The DuckDB file.
     pub database: PathBuf,
     /// What the store is, for the error another opener gets: "dated store of 2025-01-15".
@@ -58,7 +61,9 @@ impl<M: Model> Engine<M> {
         options.validate()?;
         let table = table_of::<M>(&options)?;
         let fs = Arc::clone(&options.fs);
+        let log_dir = folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
         let locks = take_locks(fs.as_ref(), location)?;
+        locks.first().map_or(Ok(()), |lock| folders::mark::<M>(lock, location.log_folder.as_deref()))?;
 
         let (identity, taken) = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => (identity, RecoveryReport::default()),
@@ -84,7 +89,8 @@ impl<M: Model> Engine<M> {
             );
             return Err(Error::config(message));
         }
-        let recovered = Recovery::new(fs.as_ref(), options.clock.as_ref(), &location.dir, &identity.lineage)
+        let recovered = Recovery::new(fs.as_ref(), options.clock.as_ref(), &log_dir, &identity.lineage)
+            .also_in(&folders::all::<M>(fs.as_ref(), &location.dir)?)
             .watermark(state.watermark)
             .policy(options.recovery)
             .run()?;
@@ -102,6 +108,7 @@ impl<M: Model> Engine<M> {
         recovered: &Recovered,
         locks: Vec<Lock>,
     ) -> Result<Self> {
+        let log_dir = folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
         let table = database.table().clone();
         let cache = Cache::new();
         // Where all writes are kept, records are read as they are asked for.
@@ -121,7 +128,7 @@ impl<M: Model> Engine<M> {
         let log = Arc::new(Log::new(
             Arc::clone(&options.fs),
             Arc::clone(&options.clock),
-            &location.dir,
+            &log_dir,
             &identity.id,
             LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
             start,
@@ -158,7 +165,8 @@ impl<M: Model> Engine<M> {
             shared.send(worker::Command::Recovered);
         }
         shared.charge(keeper::Chore::Tidy);
-        let engine = Self { shared, threads: Some(threads), report: recovered.report().clone(), locks };
+        let engine =
+            Self { shared, threads: Some(threads), report: recovered.report().clone(), locks: Mutex::new(locks) };
         if !everything && (!recovered.is_empty() || state.delta_rows > 0) {
             // What is read into memory later comes from the base alone, whatever becomes of DuckDB's instance.
             engine.compact()?;
@@ -229,7 +237,7 @@ fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Re
     let original = if M::TAKES_OVER && exists { Takeover::<M>::read(places, table, options)? } else { None };
     let (identity, report) = match original {
         Some(original) => original.run(places, table, fs)?,
-        None => (create_or_adopt(fs, location, table, exists)?, RecoveryReport::default()),
+        None => (create_or_adopt::<M>(fs, location, table, exists)?, RecoveryReport::default()),
     };
     sync_ancestors(fs, &location.dir)?;
     sync_ancestors(fs, &location.database)?;
@@ -237,11 +245,10 @@ fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Re
     Ok((identity, report))
 }
 
-fn create_or_adopt(fs: &dyn Fs, location: &Location, table: &Table, exists: bool) -> Result<Identity> {
-    let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
-    if let Some(name) = names.iter().find(|name| SegmentId::parse(name).is_some()) {
-        let dir = location.dir.display();
-        let mut message = format!("{dir} holds a log ({name}) but no store.json that says whose it is");
+fn create_or_adopt<M: Model>(fs: &dyn Fs, location: &Location, table: &Table, exists: bool) -> Result<Identity> {
+    if let Some(segment) = folders::any_segment::<M>(fs, &location.dir)? {
+        let (dir, segment) = (location.dir.display(), segment.display());
+        let mut message = format!("{dir} holds a log ({segment}) but no store.json that says whose it is");
         if !exists {
             message += &format!(", and {} is missing", location.database.display());
         }

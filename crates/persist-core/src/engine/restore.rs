@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::folders::any_segment;
 use super::manifest::{Backup, Found, checksum};
 use super::open::{Location, table_of, take_locks};
 use super::shared::Engine;
@@ -32,7 +33,7 @@ impl<M: Model> Engine<M> {
         let fs = options.fs.as_ref();
         let backup = Backup::load(fs, from)?;
         let _locks = take_locks(fs, location)?;
-        refuse_files(fs, location)?;
+        refuse_files::<M>(fs, location)?;
         let identity = Identity::restored(backup.lineage.clone(), backup.seq);
         let prepared =
             identity.prepare(fs, &location.dir).and_then(|()| fill::<M>(options, &backup, location, &identity.id));
@@ -73,7 +74,7 @@ fn fill<M: Model>(options: &Options, backup: &Backup, location: &Location, store
 }
 
 /// Refuses a place with files, but for locks and what an interrupted restore leaves.
-fn refuse_files(fs: &dyn Fs, location: &Location) -> Result<()> {
+fn refuse_files<M: Model>(fs: &dyn Fs, location: &Location) -> Result<()> {
     let database = &location.database;
     let refuse =
         |what: &Path| Err(Error::config(format!("a restore needs an empty folder, and there is {}", what.display())));
@@ -89,7 +90,11 @@ fn refuse_files(fs: &dyn Fs, location: &Location) -> Result<()> {
     ours.extend(own_logs(&unfinished));
     ours.push(unfinished);
     let names = fs.list(&location.dir).map_err(|error| Error::io("cannot list", &location.dir, error))?;
-    let mut files = names.iter().map(|name| location.dir.join(name));
+    // A marker that a dead process left beside the lock says nothing of what there is.
+    let mut files = names.iter().filter(|name| !name.starts_with(".lock_")).map(|name| location.dir.join(name));
+    if let Some(segment) = any_segment::<M>(fs, &location.dir)? {
+        return refuse(&segment);
+    }
     files.find(|file| !ours.contains(file)).map_or(Ok(()), |file| refuse(&file))
 }
 

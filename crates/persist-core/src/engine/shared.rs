@@ -27,7 +27,8 @@ pub struct Engine<M: Model> {
     pub(super) shared: Arc<Shared<M>>,
     pub(super) threads: Option<Threads>,
     pub(super) report: RecoveryReport,
-    pub(super) locks: Vec<Lock>,
+    /// Of the folder first.
+    pub(super) locks: Mutex<Vec<Lock>>,
 }
 
 /// What the callers and the engine's own threads share.

@@ -14,7 +14,7 @@ use super::reader::Scan;
 use super::recover::{Ancestor, Recovery};
 use super::writer::{Log, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, Fs, read, read_range, sync_dir_of};
+use crate::fs::{Access, Fs, read, read_range, sync_dirs_of};
 
 /// How much of a segment is read to find its first or last line, at first.
 const PIECE_BYTES: u64 = 4096;
@@ -39,7 +39,7 @@ impl Log {
                 shared.kept.sort_by_key(|kept| kept.last_seq);
             }
         }
-        covered.last().map_or(Ok(()), |segment| sync_dir_of(self.fs.as_ref(), &segment.path))
+        sync_dirs_of(self.fs.as_ref(), covered.iter().map(|segment| segment.path.as_path()))
     }
 
     /// Removes the kept segments whose last line was written at or before `at`, in microseconds since 1970-01-01 UTC.
@@ -138,9 +138,8 @@ impl Recovery<'_> {
     /// The kept segments, oldest first. Another store's are left alone, and what is above the watermark; also what can't
     /// be read: only subscribers miss it.
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
-        let names = self.fs.list(self.dir).map_err(|error| Error::io("cannot list", self.dir, error))?;
         let mut kept = Vec::new();
-        for path in names.iter().filter(|name| name::is_kept(name)).map(|name| self.dir.join(name)) {
+        for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
             match ends(self.fs, &path) {
                 Ok(Some(ends)) if self.is_ours(&ends) => {
                     let Ends { first_seq, last_seq, last_at, .. } = ends;

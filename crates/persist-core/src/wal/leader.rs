@@ -13,7 +13,7 @@ use super::gate::{Gates, Served};
 use super::line::{self, Tail};
 use super::writer::{Active, Log, Reach, Segment, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, sync_dir_of, write_all_at};
+use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.
@@ -74,7 +74,7 @@ impl Log {
         let id = shared.next_segment;
         // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
         shared.next_segment = id.next();
-        let path = self.dir.join(id.to_string());
+        let path = shared.dir.join(id.to_string());
         let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
         let most = self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
         let step = step.next_multiple_of(LAYOUT_LEAST_BYTES).min(most).max(least);
@@ -126,6 +126,16 @@ impl Log {
         // No other has taken a line since the last of this one.
         let (last_seq, last_at) = (shared.written, shared.last_at);
         shared.closed.push(Segment { path, first_seq: active.first_seq, last_seq, last_at });
+        Ok(())
+    }
+
+    /// Closes the segment, or removes it where it has taken no line.
+    pub(super) fn end_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        self.close_segment(shared)?;
+        if let Some(active) = shared.active.take() {
+            // If it stays behind, that changes nothing.
+            let _ = MutexGuard::unlocked(shared, || self.fs.remove_file(&active.path));
+        }
         Ok(())
     }
 
@@ -186,8 +196,7 @@ impl Log {
     }
 
     pub(super) fn remove(&self, going: &mut Vec<Segment>) -> Result<usize> {
-        let mut removed = 0;
-        let mut folders: Vec<PathBuf> = Vec::new();
+        let mut removed: Vec<PathBuf> = Vec::new();
         while let Some(segment) = going.last() {
             let path = &segment.path;
             match self.fs.remove_file(path) {
@@ -195,16 +204,10 @@ impl Log {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 done => done.map_err(|error| Error::io("cannot remove", path, error))?,
             }
-            if let Some(folder) = path.parent().filter(|folder| !folders.iter().any(|known| known == folder)) {
-                folders.push(folder.to_owned());
-            }
-            removed += 1;
-            going.pop();
+            removed.extend(going.pop().map(|segment| segment.path));
         }
-        for folder in folders {
-            self.fs.sync_dir(&folder).map_err(|error| Error::io("cannot sync the folder", &folder, error))?;
-        }
-        Ok(removed)
+        sync_dirs_of(self.fs.as_ref(), removed.iter().map(PathBuf::as_path))?;
+        Ok(removed.len())
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) fn is_kept(name: &str) -> bool {
     name.strip_suffix(KEPT).is_some_and(|segment| SegmentId::parse(segment).is_some())
 }
 
-/// The number of a segment. Numbers go on past all that are in the folder, and past what is kept of one; an empty folder
-/// starts again at 1.
+/// The number of a segment. Numbers go on past all that are in the log's folders, and past what is kept of one; where there
+/// is none, they start again at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u64);
 

@@ -7,12 +7,14 @@
 //!   disk, and its own fsync says OK. So all that lies after the last `synced` that a good line proves is copied into
 //!   a fresh segment before anything is served, flushed or given a `seq`.
 //! - It may be interrupted anywhere and started over, and ends the same.
-//! - Nothing is deleted that could not be read: it is kept as `.torn` or `.broken`.
+//! - Nothing is deleted that could not be read: it is kept as `.torn` or `.broken`, beside its segment.
+//! - Segments of several folders are one log: their `seq`s give the order, and no two folders have one number.
 //!
 //! `docs/crash-safety.md` has the argument, step by step.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::line::Line;
@@ -52,8 +54,10 @@ pub struct Recovery<'a> {
     pub fs: &'a dyn Fs,
     /// The time.
     pub clock: &'a dyn Clock,
-    /// The folder with the segments.
+    /// The folder of the log, where the fresh segment goes; it is made if there is none.
     pub dir: &'a Path,
+    /// Other folders with segments of this log.
+    pub others: &'a [PathBuf],
     /// Whose lines are accepted; the last is the store itself.
     pub lineage: &'a [Ancestor],
     /// Everything up to this `seq` is known to be elsewhere, durably.
@@ -65,7 +69,14 @@ pub struct Recovery<'a> {
 impl<'a> Recovery<'a> {
     /// Recovery of the log in `dir` under the strict policy, with nothing flushed before.
     pub fn new(fs: &'a dyn Fs, clock: &'a dyn Clock, dir: &'a Path, lineage: &'a [Ancestor]) -> Self {
-        Self { fs, clock, dir, lineage, watermark: 0, policy: RecoveryPolicy::Strict }
+        Self { fs, clock, dir, others: &[], lineage, watermark: 0, policy: RecoveryPolicy::Strict }
+    }
+
+    /// Other folders with segments of this log; they must exist.
+    #[must_use]
+    pub fn also_in(mut self, folders: &'a [PathBuf]) -> Self {
+        self.others = folders;
+        self
     }
 
     /// Everything up to this `seq` is known to be elsewhere, durably.
@@ -118,10 +129,31 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    /// The folders of the log, each once.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        let others = self.others.iter().map(PathBuf::as_path).filter(|other| *other != self.dir);
+        std::iter::once(self.dir).chain(others)
+    }
+
+    /// The names and paths of all segments and of what is kept of them, in every folder.
+    pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut files = Vec::new();
+        for folder in self.folders() {
+            let names = match self.fs.list(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && folder == self.dir => continue,
+                names => names.map_err(|error| Error::io("cannot list", folder, error))?,
+            };
+            let named = names.into_iter().filter(|name| SegmentId::of_any(name).is_some());
+            files.extend(named.map(|name| (name.clone(), folder.join(name))));
+        }
+        Ok(files)
+    }
+
     fn scan(&self) -> Result<(Vec<Scan>, SegmentId)> {
-        let names = self.fs.list(self.dir).map_err(|error| Error::io("cannot list", self.dir, error))?;
-        let next = names.iter().filter_map(|name| SegmentId::of_any(name)).max().map_or(SegmentId(1), SegmentId::next);
-        let mut scans = self.scan_each(&names)?;
+        let files = self.files()?;
+        let ids = files.iter().filter_map(|(name, _)| SegmentId::of_any(name));
+        let next = ids.max().map_or(SegmentId(1), SegmentId::next);
+        let mut scans = self.scan_each(&files)?;
         for scan in &mut scans {
             scan.void_after(self.bound(scan)?);
         }
@@ -140,7 +172,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Reads one segment after another, and has the other cores check their lines meanwhile.
-    fn scan_each(&self, names: &[String]) -> Result<Vec<Scan>> {
+    fn scan_each(&self, files: &[(String, PathBuf)]) -> Result<Vec<Scan>> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (mut scans, mut small) = (Vec::new(), Vec::new());
         thread::scope(|scope| {
@@ -149,8 +181,7 @@ impl<'a> Recovery<'a> {
                 scans.push(scan.join().map_err(|_| Error::new(ErrorKind::Corrupt, "reading the log panicked"))?);
                 Ok(())
             };
-            for (id, name) in names.iter().filter_map(|name| Some((SegmentId::parse(name)?, name))) {
-                let path = self.dir.join(name);
+            for (id, path) in files.iter().filter_map(|(name, path)| Some((SegmentId::parse(name)?, path.clone()))) {
                 let bytes = read(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
                 if bytes.len() < BYTES_PER_THREAD {
                     small.push(Scan::new(id, path, bytes));

@@ -16,7 +16,7 @@ use super::recover::{Recovered, Recovery};
 use super::report::{Cause, LeftOut, RecoveryReport};
 use super::writer::{LogStart, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, replace};
+use crate::fs::{Access, make_durable_folder, replace};
 
 impl Recovery<'_> {
     pub(super) fn settle(&self, found: &mut Recovered, verdict: &Verdict, fresh: SegmentId) -> Result<()> {
@@ -26,6 +26,7 @@ impl Recovery<'_> {
         let keep = if verdict.damaged { self.watermark } else { proven };
         let mut next_segment = fresh;
         let mut closed = Vec::new();
+        make_durable_folder(self.fs, self.dir)?;
         self.remove_unfinished()?;
         for scan in &found.scans {
             self.keep_aside(scan, verdict, &mut found.report)?;
@@ -45,7 +46,10 @@ impl Recovery<'_> {
                 closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at });
             }
         }
-        self.fs.sync_dir(self.dir).map_err(|error| Error::io("cannot sync the folder", self.dir, error))?;
+        // Every one: an interrupted recovery may have removed what is no longer seen.
+        for folder in self.folders() {
+            self.fs.sync_dir(folder).map_err(|error| Error::io("cannot sync the folder", folder, error))?;
+        }
         closed.sort_by_key(|segment| segment.last_seq);
         let last_at = found.scans.iter().flat_map(|scan| &scan.lines).map(|place| place.at).max().unwrap_or(i64::MIN);
         found.start =
@@ -55,10 +59,8 @@ impl Recovery<'_> {
 
     /// Removes what an interrupted recovery wrote aside and never put in place.
     fn remove_unfinished(&self) -> Result<()> {
-        let names = self.fs.list(self.dir).map_err(|error| Error::io("cannot list", self.dir, error))?;
-        for name in names.iter().filter(|name| SegmentId::of_any(name).is_some() && name.ends_with(".tmp")) {
-            let path = self.dir.join(name);
-            self.fs.remove_file(&path).map_err(|error| Error::io("cannot remove", &path, error))?;
+        for (_, path) in self.files()?.iter().filter(|(name, _)| name.ends_with(".tmp")) {
+            self.fs.remove_file(path).map_err(|error| Error::io("cannot remove", path, error))?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use super::name::SegmentId;
 use super::news::News;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{File, Fs};
+use crate::fs::{File, Fs, make_durable_folder};
 
 /// When the log goes on to a new segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,6 @@ pub struct LogStats {
 pub struct Log {
     pub(super) fs: Arc<dyn Fs>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) dir: PathBuf,
     pub(super) store: String,
     pub(super) options: LogOptions,
     pub(super) shared: Mutex<Shared>,
@@ -174,6 +173,8 @@ pub struct Log {
 
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Where the next segment goes.
+    pub(super) dir: PathBuf,
     pub(super) next_seq: u64,
     pub(super) last_at: i64,
     pub(super) next_segment: SegmentId,
@@ -230,6 +231,7 @@ impl Log {
     ) -> Self {
         let durable = start.next_seq.saturating_sub(1);
         let shared = Shared {
+            dir: dir.to_owned(),
             next_seq: start.next_seq,
             last_at: start.last_at,
             next_segment: start.next_segment,
@@ -248,11 +250,9 @@ impl Log {
             groups: 0,
             syncs: 0,
         };
-        let dir = dir.to_owned();
         Self {
             fs,
             clock,
-            dir,
             store: store.to_owned(),
             options,
             shared: Mutex::new(shared),
@@ -363,6 +363,28 @@ impl Log {
         self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
     }
 
+    /// Closes the present segment; the next line starts another in `dir`, which is made if there is none. To bring the log
+    /// back, recovery has to be told of both folders.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io) where the folder can't be made: the log goes on where it was. Else as [`Log::wait`].
+    pub fn move_to(&self, dir: &Path) -> Result<()> {
+        if self.shared.lock().dir == dir {
+            return Ok(());
+        }
+        make_durable_folder(self.fs.as_ref(), dir)?;
+        let mut shared = self.shared.lock();
+        while shared.leading {
+            self.changed.wait(&mut shared);
+        }
+        shared.usable()?;
+        self.lead(&mut shared, Served::Unknown, |shared| {
+            self.end_segment(shared)?;
+            dir.clone_into(&mut shared.dir);
+            Ok(())
+        })
+    }
+
     /// Removes the closed segments whose lines are all at or below `seq`, and says how many.
     ///
     /// # Errors
@@ -402,7 +424,7 @@ impl Log {
         shared.usable()?;
         // First: a line that came between would neither be refused nor be in the segment.
         shared.refuse(ErrorKind::Closed, "the store was closed");
-        self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
+        self.lead(&mut shared, Served::Unknown, |shared| self.end_segment(shared))
     }
 
     /// The error that further lines would get, if any.

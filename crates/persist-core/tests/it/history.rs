@@ -49,7 +49,8 @@ fn open(dir: &Path) -> Store {
     options.batch_size = 1_000_000;
     options.flush_interval = Duration::from_secs(3600);
     let database = dir.join("storage_history.duckdb");
-    Engine::open(&Location { dir: dir.to_owned(), database, purpose: "items".to_owned() }, options).unwrap()
+    Engine::open(&Location { dir: dir.to_owned(), log_folder: None, database, purpose: "items".to_owned() }, options)
+        .unwrap()
 }
 
 fn put(store: &Store, [key, collection, item]: [&str; 3], n: i64) -> u32 {

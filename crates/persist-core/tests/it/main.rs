@@ -7,5 +7,7 @@ mod files;
 mod history;
 mod replay;
 #[cfg(feature = "duckdb")]
+mod roll;
+#[cfg(feature = "duckdb")]
 mod subscribe;
 mod wal;

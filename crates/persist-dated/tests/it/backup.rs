@@ -385,7 +385,7 @@ fn a_backup_of_another_model_is_a_schema_error() {
     let place = Place::new();
     let (_store, backup) = place.backed_up(&["a"]);
     let dir = place.dir("seats");
-    let location = Location { database: dir.join("data.duckdb"), dir, purpose: "seats".to_owned() };
+    let location = Location { database: dir.join("data.duckdb"), dir, log_folder: None, purpose: "seats".to_owned() };
     let options = Options::default();
     let error = Engine::<Seats>::verify_backup(&backup.dir, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Schema, "{error}");

@@ -352,11 +352,14 @@ impl Fs for SimFs {
         })
     }
 
-    // Folders are never removed here: only exports do that, and they need DuckDB and so real files.
-    fn list_folders(&self, _: &Path) -> io::Result<Vec<String>> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn list_folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.operate(Op::List, &dir.into(), None, |state, _| {
+            let dir = state.names.find_dir(dir)?;
+            Ok(state.names.folders_in(dir).filter_map(|name| name.to_str().map(str::to_owned)).collect())
+        })
     }
 
+    // Folders are never removed here: only exports do that, and they need DuckDB and so real files.
     fn remove_dir(&self, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -154,6 +154,12 @@ impl Names {
         names.filter(|(_, node)| matches!(node, Node::File(_))).map(|(name, _)| name.as_os_str())
     }
 
+    /// The folders in a folder, sorted.
+    pub(super) fn folders_in(&self, dir: u64) -> impl Iterator<Item = &OsStr> {
+        let names = self.cached.get(&dir).into_iter().flatten();
+        names.filter(|(_, node)| matches!(node, Node::Dir(_))).map(|(name, _)| name.as_os_str())
+    }
+
     /// Every file that is seen, with its path, sorted.
     pub(super) fn files(&self) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();

@@ -53,8 +53,12 @@ fn keeping() -> Options {
 }
 
 fn open(dir: &Path, options: Options) -> Result<Store> {
-    let location =
-        Location { dir: dir.to_owned(), database: dir.join("data.duckdb"), purpose: "store of a test".to_owned() };
+    let location = Location {
+        dir: dir.to_owned(),
+        log_folder: None,
+        database: dir.join("data.duckdb"),
+        purpose: "store of a test".to_owned(),
+    };
     Engine::open(&location, options)
 }
 

@@ -7,10 +7,21 @@ use persist_test_utils::{Fault, Op, SimFs, What};
 use super::driver::{Crash, Driver, Sizes, clock, path, recover, segment, segments_of, small_segments};
 use crate::replay::seeds;
 
+/// What a workload writes, and where.
+#[derive(Debug, Clone, Copy)]
+enum Load {
+    Mixed,
+    Large,
+    InFolders,
+}
+
 /// Runs `steps` of a workload in a world with this fault.
-fn crashed(seed: u64, large: bool, steps: u64, fault: Option<Fault>) -> Driver {
-    let (options, sizes) = if large { (segments_of(1 << 20), Sizes::Large) } else { (small_segments(), Sizes::Mixed) };
-    let mut driver = Driver::with(seed, options, sizes);
+fn crashed(seed: u64, load: Load, steps: u64, fault: Option<Fault>) -> Driver {
+    let mut driver = match load {
+        Load::Mixed => Driver::with(seed, small_segments(), Sizes::Mixed),
+        Load::Large => Driver::with(seed, segments_of(1 << 20), Sizes::Large),
+        Load::InFolders => Driver::in_folders(seed, small_segments(), Sizes::Mixed),
+    };
     if let Some(fault) = fault {
         driver.fs.fault(fault);
     }
@@ -34,10 +45,10 @@ fn stops(trace: &[(u64, Op, PathBuf)]) -> impl Iterator<Item = Fault> {
     stops.chain(last)
 }
 
-fn at_each_operation(seed: u64, large: bool, steps: u64, cuts: u64) {
-    let whole = crashed(seed, large, steps, None);
+fn at_each_operation(seed: u64, load: Load, steps: u64, cuts: u64) {
+    let whole = crashed(seed, load, steps, None);
     for (n, fault) in (0..).zip(stops(&whole.fs.trace())) {
-        let stopped = crashed(seed, large, steps, Some(fault));
+        let stopped = crashed(seed, load, steps, Some(fault));
         assert!(stopped.fs.has_stopped());
         let cuts = (0..cuts).map(|cut| Crash::Cut(seed ^ (n << 8) ^ cut));
         for crash in cuts.chain([Crash::Kill, Crash::DropCaches]) {
@@ -55,33 +66,46 @@ fn at_each_operation(seed: u64, large: bool, steps: u64, cuts: u64) {
 
 #[test]
 fn a_crash_at_any_operation_loses_nothing_acknowledged() {
-    seeds("a_crash_at_any_operation_loses_nothing", 0..2, |seed| at_each_operation(seed, false, 60, 2));
+    seeds("a_crash_at_any_operation_loses_nothing", 0..2, |seed| at_each_operation(seed, Load::Mixed, 60, 2));
 }
 
 #[test]
 fn a_crash_at_any_operation_with_large_records_loses_nothing_acknowledged() {
-    seeds("a_crash_at_any_operation_with_large_records", 0..1, |seed| at_each_operation(seed, true, 9, 1));
+    seeds("a_crash_at_any_operation_with_large_records", 0..1, |seed| at_each_operation(seed, Load::Large, 9, 1));
+}
+
+#[test]
+fn a_crash_at_any_operation_of_a_log_in_several_folders_loses_nothing_acknowledged() {
+    seeds("a_crash_at_any_operation_of_a_log_in_several_folders", 0..2, |seed| {
+        at_each_operation(seed, Load::InFolders, 60, 2);
+    });
 }
 
 #[test]
 fn a_recovery_that_crashes_at_any_operation_ends_the_same_when_started_over() {
-    seeds("a_recovery_that_crashes_at_any_operation", 0..1, |seed| {
-        let whole = crashed(seed, false, 24, None);
-        for (n, fault) in (0..).zip(stops(&whole.fs.trace())) {
-            let stopped = crashed(seed, false, 24, Some(fault));
-            for first in [Crash::Kill, Crash::Cut(n)] {
-                interrupt_recovery(&stopped.branch(first, n), n);
-            }
+    seeds("a_recovery_that_crashes_at_any_operation", 0..1, |seed| interrupt_recoveries(seed, Load::Mixed));
+}
+
+#[test]
+fn a_recovery_of_several_folders_that_crashes_at_any_operation_ends_the_same_when_started_over() {
+    seeds("a_recovery_of_several_folders", 0..1, |seed| interrupt_recoveries(seed, Load::InFolders));
+}
+
+fn interrupt_recoveries(seed: u64, load: Load) {
+    let whole = crashed(seed, load, 24, None);
+    for (n, fault) in (0..).zip(stops(&whole.fs.trace())) {
+        let stopped = crashed(seed, load, 24, Some(fault));
+        for first in [Crash::Kill, Crash::Cut(n)] {
+            interrupt_recovery(&stopped.branch(first, n), n);
         }
-    });
+    }
 }
 
 /// Stops the recovery of this image at each of its operations, and recovers what that leaves.
 fn interrupt_recovery(image: &Driver, seed: u64) {
-    let whole = image.fs.kill();
-    let recovered = recover(&whole, &image.clock, image.oracle.watermark).unwrap();
-    let last = recovered.start().next_seq - 1;
-    for (m, fault) in (0..).zip(stops(&whole.trace())) {
+    let mut whole = image.branch(Crash::Kill, seed);
+    let last = whole.try_recover().unwrap().start().next_seq - 1;
+    for (m, fault) in (0..).zip(stops(&whole.fs.trace())) {
         let mut interrupted = image.branch(Crash::Kill, seed);
         interrupted.fs.fault(fault);
         assert!(!interrupted.recover());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use persist_core::clock::ManualClock;
-use persist_core::error::{ErrorKind, Result};
+use persist_core::error::{Error, ErrorKind, Result};
 use persist_core::fs::Fs;
 use persist_core::wal::{
     Ancestor, BatchPlace, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, SegmentId,
@@ -17,6 +17,8 @@ use super::check;
 
 pub(crate) const DIR: &str = "/store";
 pub(crate) const STORE: &str = "00ff";
+/// The folders of a log that lies in several. Only the first is there from the beginning.
+const FOLDERS: &[&str] = &[DIR, "/store/one", "/store/two"];
 
 /// A line as it was handed to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub(crate) struct Driver {
     pub(crate) sizes: Sizes,
     pub(crate) oracle: Oracle,
     pub(crate) log: Log,
+    /// Where its segments may be.
+    folders: &'static [&'static str],
+    /// Where new ones go.
+    dir: &'static str,
     names: u64,
 }
 
@@ -83,7 +89,13 @@ impl Driver {
         fs.make_dir(DIR);
         let clock = Arc::new(ManualClock::new(1_736_937_000_000_000));
         let log = open(&fs, &clock, options, LogStart::default());
-        Self { fs, clock, rng: Rng::new(seed), options, sizes, oracle: Oracle::default(), log, names: 0 }
+        let (oracle, folders) = (Oracle::default(), &FOLDERS[..1]);
+        Self { fs, clock, rng: Rng::new(seed), options, sizes, oracle, log, folders, dir: DIR, names: 0 }
+    }
+
+    /// The same, but the log moves to another folder now and then, and each recovery finds itself in any of them.
+    pub(crate) fn in_folders(seed: u64, options: LogOptions, sizes: Sizes) -> Self {
+        Self { folders: FOLDERS, ..Self::with(seed, options, sizes) }
     }
 
     /// The same books, and dice of their own, over another image.
@@ -96,7 +108,8 @@ impl Driver {
         let (clock, options) = (Arc::clone(&self.clock), self.options);
         let log = open(&fs, &clock, options, LogStart::default());
         // A log without lines touches nothing; recovery puts another in its place.
-        Self { fs, clock, rng: Rng::new(seed), options, sizes: self.sizes, oracle, log, names: self.names + 1_000_000 }
+        let (rng, names) = (Rng::new(seed), self.names + 1_000_000);
+        Self { fs, clock, rng, options, sizes: self.sizes, oracle, log, folders: self.folders, dir: self.dir, names }
     }
 
     pub(crate) fn crash(&mut self, crash: Crash) {
@@ -136,7 +149,14 @@ impl Driver {
     pub(crate) fn step(&mut self) -> Result<()> {
         match self.rng.below(20) {
             0 => {
-                self.log.rotate()?;
+                if self.folders.len() > 1 && self.rng.chance(2, 3) {
+                    let others: Vec<_> = self.folders.iter().filter(|dir| **dir != self.dir).collect();
+                    let dir = *self.rng.pick(&others);
+                    self.log.move_to(Path::new(dir))?;
+                    self.dir = dir;
+                } else {
+                    self.log.rotate()?;
+                }
                 self.settle_durable(self.oracle_last());
                 Ok(())
             }
@@ -264,8 +284,10 @@ impl Driver {
         assert_eq!(self.fs.operations(), operations, "a poisoned log touched a file");
     }
 
-    pub(crate) fn try_recover(&self) -> Result<Recovered> {
-        recover(&self.fs, &self.clock, self.oracle.watermark)
+    /// Recovers the log, to go on in any of its folders.
+    pub(crate) fn try_recover(&mut self) -> Result<Recovered> {
+        self.dir = if self.folders.len() > 1 { *self.rng.pick(self.folders) } else { DIR };
+        recover_in(self.dir, &self.fs, &self.clock, self.oracle.watermark)
     }
 
     /// Recovers, holds the outcome against the books and opens the log again. `false` where the world stopped.
@@ -283,7 +305,7 @@ impl Driver {
         self.oracle.lines.split_off(&(last + 1));
         self.oracle.durable = last;
         self.oracle.written = last;
-        self.log = open(&self.fs, &self.clock, self.options, recovered.start());
+        self.log = open_in(self.dir, &self.fs, &self.clock, self.options, recovered.start());
         true
     }
 }
@@ -305,9 +327,13 @@ pub(crate) fn segments_of(bytes: u64) -> LogOptions {
 }
 
 pub(crate) fn open(fs: &SimFs, clock: &Arc<ManualClock>, options: LogOptions, start: LogStart) -> Log {
+    open_in(DIR, fs, clock, options, start)
+}
+
+fn open_in(dir: &str, fs: &SimFs, clock: &Arc<ManualClock>, options: LogOptions, start: LogStart) -> Log {
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
     let clock = Arc::clone(clock);
-    Log::new(fs, clock, Path::new(DIR), STORE, options, start)
+    Log::new(fs, clock, Path::new(dir), STORE, options, start)
 }
 
 pub(crate) fn lineage() -> Vec<Ancestor> {
@@ -315,7 +341,16 @@ pub(crate) fn lineage() -> Vec<Ancestor> {
 }
 
 pub(crate) fn recover(fs: &SimFs, clock: &ManualClock, watermark: u64) -> Result<Recovered> {
-    Recovery::new(fs, clock, Path::new(DIR), &lineage()).watermark(watermark).run()
+    recover_in(DIR, fs, clock, watermark)
+}
+
+/// Recovers the log from [`DIR`] and all folders in it, to go on in `dir`.
+pub(crate) fn recover_in(dir: &str, fs: &SimFs, clock: &ManualClock, watermark: u64) -> Result<Recovered> {
+    let unlisted = |error| Error::io("cannot list", Path::new(DIR), error);
+    let inner = fs.list_folders(Path::new(DIR)).map_err(unlisted)?;
+    let folders: Vec<PathBuf> =
+        std::iter::once(DIR.into()).chain(inner.iter().map(|name| Path::new(DIR).join(name))).collect();
+    Recovery::new(fs, clock, Path::new(dir), &lineage()).also_in(&folders).watermark(watermark).run()
 }
 
 /// The segments there are, with what readers see of them.

@@ -125,11 +125,11 @@ fn a_recovery_whose_operation_fails_is_an_error_and_can_be_started_over() {
     seeds("a_recovery_whose_operation_fails", 0..6, |seed| {
         let mut driver = with_fault(seed, None);
         driver.crash(if seed % 3 == 0 { Crash::Kill } else { Crash::Cut(seed) });
-        let whole = driver.branch(Crash::Kill, seed);
+        let mut whole = driver.branch(Crash::Kill, seed);
         whole.try_recover().unwrap();
         for (m, ..) in whole.fs.trace() {
             for code in [errno::EIO, errno::ENOSPC] {
-                let failing = driver.branch(Crash::Kill, seed);
+                let mut failing = driver.branch(Crash::Kill, seed);
                 failing.fs.fault(Fault::at(m, What::Errno(code)));
                 assert_eq!(failing.try_recover().unwrap_err().kind(), ErrorKind::Io, "operation {m}");
                 failing.fs.clear_faults();

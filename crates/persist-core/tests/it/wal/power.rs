@@ -21,7 +21,11 @@ fn five_thousand_power_cuts_lose_nothing_acknowledged() {
         let bytes = *dice.pick(&[2 * 1024, 8 * 1024, 8 * 1024, 64 * 1024]);
         let mut options = segments_of(bytes);
         options.max_segment_records = dice.chance(1, 4).then(|| 1 + dice.below(9));
-        let mut driver = Driver::with(seed, options, Sizes::Mixed);
+        let mut driver = if dice.chance(1, 3) {
+            Driver::in_folders(seed, options, Sizes::Mixed)
+        } else {
+            Driver::with(seed, options, Sizes::Mixed)
+        };
         for _ in 0..3 + dice.below(2) {
             if dice.chance(2, 3) {
                 let at = 1 + dice.below(60);
