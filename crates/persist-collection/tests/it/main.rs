@@ -4,6 +4,7 @@
 
 mod examples;
 mod extra;
+mod lazy;
 mod open;
 mod past;
 mod property;
@@ -33,9 +34,11 @@ fn rows(store: &CollectionStore, sql: &str) -> Vec<Vec<Value>> {
     store.query(sql).unwrap().iter().map(<[Value]>::to_vec).collect()
 }
 
-/// The lines of the log's first segment.
+/// The lines of the log.
 fn log(dir: &Path) -> String {
-    std::fs::read_to_string(dir.join(DATE).join("wal_000001.jsonl")).unwrap()
+    let dir = dir.join(DATE);
+    let segments = files(&dir).into_iter().filter(|name| name.starts_with("wal_"));
+    segments.map(|name| std::fs::read_to_string(dir.join(name)).unwrap()).collect()
 }
 
 /// The names of the files in a folder, sorted.

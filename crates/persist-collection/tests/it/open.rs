@@ -1,6 +1,6 @@
 //! Opening: after a crash, after a close, for another date, twice.
 
-use persist_collection::{CollectionStore, ErrorKind, Scalar};
+use persist_collection::{CollectionStore, DatabaseFile, ErrorKind, Scalar};
 use persist_test_utils::copy_as_crash_leaves_it;
 use serde_json::json;
 
@@ -34,7 +34,12 @@ fn after_a_crash_memory_and_both_tables_are_as_they_were() {
     assert_eq!((history.len(), latest.len()), (38, 19));
     assert_eq!(rows(&recovered, ALL), history);
     assert_eq!(rows(&recovered, LATEST), latest);
-    assert_eq!(recovered.get_key_in("k", "c").unwrap(), store.get_key_in("k", "c").unwrap());
+    // The one has its records from DuckDB, the other as they were written.
+    let told = |store: &CollectionStore| {
+        let items = store.get_key_in("k", "c").unwrap().into_values();
+        items.map(|item| (item.version(), item.json().to_owned(), item.typed_value().clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&recovered), told(&store));
     assert_eq!(recovered.get_item("k", "c", "i00").unwrap().unwrap().version(), 3);
     assert!(recovered.verify().unwrap().is_ok());
 
@@ -102,13 +107,72 @@ fn a_store_has_one_owner_whatever_the_date() {
 }
 
 #[test]
-fn no_log_is_left_after_a_close() {
+fn the_folder_has_the_structure_of_the_specification() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     write(&store);
+    let databases = ["storage_history.duckdb", "storage_latest.duckdb"];
+    let present = |name: &str| files(dir.path()).iter().any(|file| file == name);
+    assert!(databases.into_iter().chain([".lock_2025-12-24", "store.json"]).all(present), "{:?}", files(dir.path()));
+    let segments = files(&dir.path().join(DATE));
+    assert!(!segments.is_empty() && segments.iter().all(|name| name.starts_with("wal_0")), "{segments:?}");
     store.close().unwrap();
+    assert_eq!(files(&dir.path().join(DATE)), Vec::<String>::new(), "no log is left");
     let names = files(dir.path());
+    assert!(databases.into_iter().all(present) && !present(".lock_2025-12-24"), "{names:?}");
     assert!(names.iter().all(|name| !name.starts_with("wal_") && !name.ends_with(".wal")), "{names:?}");
+}
+
+#[test]
+fn a_store_rolls_over_to_another_date_while_it_is_written() {
+    let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path());
+    let put = |value: i64| store.put("k").item("i").value(value).data(&json!({})).unwrap();
+    put(1);
+    assert_eq!(store.roll_to("soon").unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(store.date(), time::macros::date!(2025 - 12 - 24));
+    store.roll_to("2025-12-25").unwrap();
+    assert_eq!(store.date(), time::macros::date!(2025 - 12 - 25));
+    put(2);
+    let log = |date: &str| files(&dir.path().join(date)).iter().filter(|name| name.starts_with("wal_")).count();
+    assert_eq!((log("2025-12-24"), log("2025-12-25")), (1, 1));
+    assert!(files(dir.path()).contains(&".lock_2025-12-25".to_owned()));
+
+    // After a crash it is opened for a third date: the logs of all are recovered.
+    copy_as_crash_leaves_it(dir.path(), dead.path());
+    let recovered = CollectionStore::open("2025-12-26", quiet(dead.path())).unwrap();
+    assert_eq!((recovered.recovery().records, recovered.history("k", "", "i").unwrap().len()), (2, 2));
+    assert_eq!(recovered.put("k").item("i").value(3).data(&json!({})).unwrap().version(), 3);
+    recovered.close().unwrap();
+    for date in ["2025-12-24", "2025-12-25", "2025-12-26"] {
+        assert!(files(&dead.path().join(date)).is_empty(), "{date}");
+    }
+}
+
+#[test]
+fn a_sound_database_is_called_sound_and_what_is_wrong_with_another_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    write(&store);
+    let check = |store: &CollectionStore| {
+        let check = |file| store.check_database_health(file).unwrap();
+        (check(DatabaseFile::Main), check(DatabaseFile::Latest))
+    };
+    assert_eq!(check(&store), (vec![], vec![]));
+    store.close().unwrap();
+    for (file, change) in [
+        ("storage_latest", "UPDATE storage_latest SET value_int = 7 WHERE item_name = 'i17'"),
+        ("storage_history", "DELETE FROM storage_history WHERE persist_seq = 2"),
+    ] {
+        let database = duckdb::Connection::open(dir.path().join(format!("{file}.duckdb"))).unwrap();
+        database.execute_batch(change).unwrap();
+    }
+    let store = open(dir.path());
+    let (history, latest) = check(&store);
+    assert!(!history.is_empty() && !latest.is_empty(), "{history:?} {latest:?}");
+    assert_eq!(store.rebuild_latest_from_history().unwrap(), 19);
+    assert_eq!(check(&store).1, Vec::<String>::new());
+    assert_eq!(store.get_item("k", "c", "i17").unwrap().unwrap().typed_value(), &Some(Scalar::Int(17)));
 }
 
 #[test]
