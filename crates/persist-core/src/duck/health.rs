@@ -81,11 +81,16 @@ impl Database {
                 connection
                     .query_row(&format!("SELECT coalesce(max(watermark), 0) FROM {applied}"), [], |row| row.get(0))?;
             let until = format!("(FROM {all} WHERE {seq} <= {applied})");
+            // Of a row its hash: whole rows, compared by a join, would all have to be in memory.
+            let own = self.table.columns.iter().filter(|column| column.source != Source::Version);
+            let own = own.map(|column| column.name);
+            let extra = self.table.extra.columns().iter().map(|column| column.name.as_str());
+            let row = format!("hash({})", own.chain(extra).map(quote).collect::<Vec<_>>().join(", "));
             let newest = format!(
-                "SELECT {ids}, {version} FROM {until} WHERE {} = 0 AND {seq} IN (SELECT max({seq}) FROM {until} GROUP BY {ids})",
+                "SELECT {ids}, {version}, {row} FROM {until} WHERE {} = 0 AND {seq} IN (SELECT max({seq}) FROM {until} GROUP BY {ids})",
                 quote(OP)
             );
-            let latest = format!("SELECT {ids}, {} FROM {base}", self.table.count_column());
+            let latest = format!("SELECT {ids}, {}, {row} FROM {base}", self.table.count_column());
             let differ = format!("({newest} EXCEPT {latest}) UNION ALL ({latest} EXCEPT {newest})");
             found.push((format!("items differ between {base} and the history"), count(&differ)));
         }
