@@ -144,7 +144,9 @@ pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
 pub use duck::{DatabaseFile, Leaf, Rows};
 #[cfg(feature = "duckdb")]
-pub use engine::{Backup, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request};
+pub use engine::{
+    Backup, BackupFile, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, History, LogFolders, Model, RecordValue, Scalar, Source};
 pub use record::Record;

@@ -44,13 +44,20 @@ impl Model for Items {
 
 type Store = Engine<Items>;
 
-fn open(dir: &Path) -> Store {
+fn options() -> Options {
     let mut options = Options::default();
     options.batch_size = 1_000_000;
     options.flush_interval = Duration::from_secs(3600);
+    options
+}
+
+fn location(dir: &Path) -> Location {
     let database = dir.join("storage_history.duckdb");
-    Engine::open(&Location { dir: dir.to_owned(), log_folder: None, database, purpose: "items".to_owned() }, options)
-        .unwrap()
+    Location { dir: dir.to_owned(), log_folder: None, database, purpose: "items".to_owned() }
+}
+
+fn open(dir: &Path) -> Store {
+    Engine::open(&location(dir), options()).unwrap()
 }
 
 fn put(store: &Store, [key, collection, item]: [&str; 3], n: i64) -> u32 {
@@ -305,4 +312,50 @@ fn what_is_wrong_with_a_file_is_said_and_the_newest_records_are_made_anew() {
         main.contains("1 writes stand more than once") && main.contains("2 items have versions with a gap"),
         "{main}"
     );
+}
+
+#[test]
+fn a_backup_has_both_files_of_one_moment_and_replaces_an_earlier_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = dir.path().join("2025-01-15");
+    std::fs::create_dir(&backups).unwrap();
+    std::fs::write(backups.join("other.txt"), "not a backup's").unwrap();
+    let mut naive = Naive::default();
+    let store = open(&dir.path().join("store"));
+    for n in 1..=30 {
+        put(&store, [&format!("k{}", n % 3), "c0", "i0"], n);
+        naive.add(&format!("k{}/c0/i0", n % 3), Some(n));
+        match n {
+            10 => store.compact().unwrap(),
+            15 => drop(store.backup_beside(&backups).unwrap()),
+            20 => drop(store.write(Remove::new("k1", ("c0".into(), "i0".into())), None).unwrap()),
+            _ => {}
+        }
+        if n == 20 {
+            naive.add("k1/c0/i0", None);
+        }
+    }
+    assert!(store.backup(&backups).is_err(), "it holds files");
+    let backup = store.backup_beside(&backups).unwrap();
+    assert_eq!((backup.seq, backup.rows), (31, 3));
+    let names: Vec<&str> = backup.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["storage_history.duckdb.backup", "storage_latest.duckdb.backup"]);
+    put(&store, ["k0", "c0", "i0"], 99);
+    drop(store);
+    assert_eq!(Store::verify_backup(&backups, &options()).unwrap(), backup);
+    assert!(backups.join("other.txt").exists());
+
+    let restored = dir.path().join("restored");
+    Store::restore(&backups, &location(&restored), &options()).unwrap();
+    let store = open(&restored);
+    check(&store, &naive);
+    assert_eq!(put(&store, ["k1", "c0", "i0"], 40), naive.add("k1/c0/i0", Some(40)));
+    check(&store, &naive);
+
+    let damaged = backups.join("storage_latest.duckdb.backup");
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    bytes[20_000] ^= 1;
+    std::fs::write(&damaged, bytes).unwrap();
+    let error = Store::verify_backup(&backups, &options()).unwrap_err().to_string();
+    assert!(error.contains("storage_latest.duckdb.backup"), "{error}");
 }
