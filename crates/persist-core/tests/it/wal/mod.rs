@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod driver;
 mod faults;
+mod folders;
 mod group;
 mod holes;
 mod judge;
