@@ -71,7 +71,7 @@ pub use persist_core::timestamp;
 pub use persist_core::timestamp::{IntoDate, IntoTimestamp};
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
 pub use persist_core::{
-    Change, DatabaseFile, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Scalar, Since, Stats,
+    Backup, Change, DatabaseFile, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Scalar, Since, Stats,
     Subscription, Ticket, Verification,
 };
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

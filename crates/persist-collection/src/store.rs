@@ -1,6 +1,7 @@
 //! A collection store.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,7 +9,7 @@ use persist_core::clock::Clock;
 use persist_core::data::Rules;
 use persist_core::request::{self, Condition};
 use persist_core::timestamp::{IntoDate, date_text};
-use persist_core::{DatabaseFile, Engine, Result, Timestamp};
+use persist_core::{Backup, DatabaseFile, Engine, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -228,6 +229,20 @@ impl CollectionStore {
         Ok(())
     }
 
+    /// Makes a store of a backup, below a base folder without files, and with `date` for its log; open it afterwards. The
+    /// items and their histories are as they were at the backup's [`seq`](Backup::seq); `seq` and versions go on from there,
+    /// under a new store id.
+    ///
+    /// The backup is read whole and stays as it is. A restore that was interrupted may be started over; if it then says
+    /// that the database is there already, open the store: that finishes it.
+    ///
+    /// # Errors
+    /// As [`CollectionStore::verify_backup`]. [`Config`](persist_core::ErrorKind::Config) also for a place that has files,
+    /// and for a backup of another kind of store.
+    pub fn restore(backup: impl AsRef<Path>, date: impl IntoDate, config: CollectionConfig) -> Result<Backup> {
+        Engine::<Collection>::restore(backup.as_ref(), &config.location(date.into_date()?), &config.options)
+    }
+
     /// Closes the store: everything is flushed into `storage_history`, `storage_latest` is brought up to date, and the
     /// log is removed.
     ///
@@ -243,3 +258,4 @@ impl CollectionStore {
 }
 
 persist_core::store_verbs!(CollectionStore, Collection);
+persist_core::backup_verbs!(CollectionStore, Collection, CollectionConfig);

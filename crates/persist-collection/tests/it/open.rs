@@ -176,6 +176,26 @@ fn a_sound_database_is_called_sound_and_what_is_wrong_with_another_is_said() {
 }
 
 #[test]
+fn a_restored_backup_has_all_items_and_their_histories() {
+    let (live, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(&live.path().join("store"));
+    write(&store);
+    let backup = store.backup(live.path().join("backup")).unwrap();
+    let (history, latest) = (rows(&store, ALL), rows(&store, LATEST));
+    assert_eq!((backup.seq, history.len()), (38, 38));
+    store.put("k").collection("c").item("i00").data(&json!({})).unwrap();
+
+    let config = quiet(elsewhere.path());
+    assert_eq!(CollectionStore::verify_backup(&backup.dir, &config).unwrap().seq, 38);
+    CollectionStore::restore(&backup.dir, DATE, config.clone()).unwrap();
+    let restored = CollectionStore::open(DATE, config.clone()).unwrap();
+    assert_eq!((rows(&restored, ALL), rows(&restored, LATEST)), (history, latest));
+    assert_eq!(restored.put("k").collection("c").item("i00").data(&json!({})).unwrap().version(), 4);
+    restored.close().unwrap();
+    assert_eq!(CollectionStore::restore(&backup.dir, DATE, config).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
 fn another_s_database_is_refused_and_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("storage_history.duckdb");

@@ -258,8 +258,25 @@ fn stats_have_the_figures_of_the_specification() {
     assert_eq!((stats.cache_size, stats.pending_writes), (5, 10));
     assert_eq!((stats.current_wal_count, stats.wal_files_count, stats.wal_sequence), (2, 3, 3));
     assert!(stats.current_wal_size > 0);
+    assert_eq!(stats.modified_records, 10);
     store.flush().unwrap();
-    assert_eq!(store.stats().pending_writes, 0);
+    assert_eq!((store.stats().pending_writes, store.stats().modified_records), (0, 10));
+    store.put("k").data(&json!({})).unwrap();
+    assert_eq!(store.stats().modified_records, 11);
+    store.refresh_latest().unwrap();
+    assert_eq!((store.stats().modified_records, store.stats().base_rows), (0, 6));
+    let figures = serde_json::to_value(store.stats()).unwrap();
+    for name in [
+        "cache_size",
+        "pending_writes",
+        "modified_records",
+        "current_wal_size",
+        "current_wal_count",
+        "wal_files_count",
+        "wal_sequence",
+    ] {
+        assert!(figures[name].is_u64(), "{name} in {figures}");
+    }
 }
 
 #[test]

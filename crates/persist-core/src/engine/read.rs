@@ -187,6 +187,7 @@ impl<M: Model> Shared<M> {
             current_wal_count: log.segment_lines,
             wal_files_count: log.segments,
             wal_sequence: log.segment,
+            modified_records: waiting.records as u64 + figures.delta_rows,
             unflushed_bytes: waiting.bytes,
             unflushed_age: age.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
             last_flush: figures.last_flush,

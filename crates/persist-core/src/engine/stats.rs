@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// The figures of a store at one moment.
 ///
-/// The first six are those of the specification, under its names.
+/// The first seven are those of the specifications, under their names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -22,6 +22,8 @@ pub struct Stats {
     pub wal_files_count: usize,
     /// The number of the segment that takes lines now.
     pub wal_sequence: u64,
+    /// Writes that the main table itself does not have yet: not flushed, or not merged.
+    pub modified_records: u64,
 
     /// Ids that were removed and whose version is remembered, until they are forgotten.
     pub removed_ids: usize,
