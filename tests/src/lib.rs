@@ -6,6 +6,8 @@
 pub mod kill;
 #[path = "../../crates/persist-dated/tests/it/perform.rs"]
 mod perform;
+#[cfg(doctest)]
+mod readme;
 mod script;
 pub mod stop;
 mod writer;

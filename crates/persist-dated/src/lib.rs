@@ -99,8 +99,6 @@ pub mod keys;
 mod model;
 mod partition;
 mod put;
-#[cfg(doctest)]
-mod readme;
 mod store;
 
 pub use config::DatedConfig;

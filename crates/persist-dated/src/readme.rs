@@ -1,2 +1,0 @@
-//! The example of the README, compiled with the doctests.
-#![doc = include_str!("../../../README.md")]
