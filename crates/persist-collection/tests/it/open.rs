@@ -101,6 +101,8 @@ fn a_store_has_one_owner_whatever_the_date() {
     for date in [DATE, "2025-12-25"] {
         let error = CollectionStore::open(date, quiet(dir.path())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+        let told = "another instance is already running for date 2025-12-24";
+        assert!(error.to_string().contains(told), "{error}");
     }
     store.close().unwrap();
     open(dir.path());
