@@ -7,4 +7,5 @@ mod documents;
 mod kill;
 mod layering;
 mod sources;
+mod stop;
 mod tidy;

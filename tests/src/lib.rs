@@ -7,3 +7,5 @@ pub mod kill;
 #[path = "../../crates/persist-dated/tests/it/perform.rs"]
 mod perform;
 mod script;
+pub mod stop;
+mod writer;

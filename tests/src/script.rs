@@ -6,6 +6,7 @@ use persist_test_utils::{Oracle, Rng};
 use serde_json::{Value, json};
 
 use crate::perform::{data, id};
+use crate::writer::WRITERS;
 
 /// For so many actions a record stays before it is removed: more than can be under way at once.
 pub(crate) const LIFE: u64 = 8;
@@ -89,6 +90,11 @@ impl Script {
     /// What the keys of this writer begin with, and no other's.
     pub(crate) fn prefix(&self) -> String {
         format!("w{}-", self.writer)
+    }
+
+    /// Where it counts in the counter.
+    pub(crate) fn place(&self) -> usize {
+        (self.writer % WRITERS) as usize
     }
 
     /// New ids come in slowly.

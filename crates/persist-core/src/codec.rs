@@ -107,7 +107,7 @@ pub(crate) fn record<M: Model>(line: &Line<'_>) -> Result<Record<M>> {
             if M::Value::FIELD.is_none() {
                 break;
             }
-        } else if M::Value::FIELD == Some(&*name) {
+        } else if M::Value::FIELD == Some(name) {
             value = scalar(text).ok_or_else(unreadable)?;
             break;
         } else if let Some(field) =

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use persist_tests::kill;
+use persist_tests::{kill, stop};
 
 /// Runs one of the fault tests and says what it found.
 #[derive(Debug, Parser)]
 #[command(name = "crash")]
 struct Arguments {
-    /// The fault: 1 = kill -9 while four threads write.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    /// The fault: 1 = kill -9 while four threads write, 2 = the disk stops at some file operation.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     row: u8,
     /// How many cases.
     #[arg(long, default_value_t = 100)]
@@ -49,18 +49,26 @@ fn child(dir: &str, seed: &str, done: &str) -> Result<(), String> {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let start = Instant::now();
-    let verdict = kill::run(&program, arguments.cycles, arguments.seed)?;
+    let (what, replayed) = match arguments.row {
+        2 => {
+            let verdict = stop::run(arguments.cycles, arguments.seed)?;
+            (format!("{} stops, {} acknowledged actions", verdict.stopped, verdict.acknowledged), verdict.replayed)
+        }
+        _ => {
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            let kill::Verdict { cycles, acknowledged, unacknowledged, killed_while_opening, replayed } =
+                kill::run(&program, arguments.cycles, arguments.seed)?;
+            let what = format!(
+                "{cycles} kills, {killed_while_opening} of them while opening, {acknowledged} acknowledged actions, \
+                 {unacknowledged} others found whole"
+            );
+            (what, replayed)
+        }
+    };
     println!(
-        "row {}: {} kills, {} acknowledged actions, {} others found whole, {} records replayed, {} killed while opening: none \
-         lost, doubled or halved ({:.1} s)",
+        "row {}: {what}, {replayed} records replayed: none lost, doubled or halved ({:.1} s)",
         arguments.row,
-        verdict.cycles,
-        verdict.acknowledged,
-        verdict.unacknowledged,
-        verdict.replayed,
-        verdict.killed_while_opening,
         start.elapsed().as_secs_f64()
     );
     Ok(())

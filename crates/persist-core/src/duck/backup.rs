@@ -13,13 +13,20 @@ use super::schema::quote;
 use crate::error::{Error, ErrorKind, Result};
 
 impl Database {
-    /// Copies everything committed so far, as of one moment, into a new file, while flushes, merges and queries go on.
+    /// Copies everything committed so far into new files, each as of one moment, while flushes, merges and queries go on:
+    /// the newest records before the history, which then has all that they have.
     ///
-    /// `name` is what the new file is called within this instance meanwhile; no other may have it.
+    /// `name` is what a new file is called within this instance meanwhile; no other may have it.
     ///
     /// # Errors
-    /// [`Database`](ErrorKind::Database); this very instance may be invalid then. What there is of the new file stays.
+    /// [`Database`](ErrorKind::Database); this very instance may be invalid then. What there is of the new files stays.
     pub(crate) fn copy_to(&self, path: &Path, name: &str) -> Result<()> {
+        let files = self.table.files(path);
+        let mut copies = self.catalogs().into_iter().zip(&files).rev();
+        copies.try_for_each(|(catalog, path)| self.copy_file(catalog, path, name))
+    }
+
+    fn copy_file(&self, catalog: &str, path: &Path, name: &str) -> Result<()> {
         let path = plain(path)?;
         let Some(text) = path.to_str() else {
             return Err(Error::config(format!("{} is not Unicode, which DuckDB can't take here", path.display())));
@@ -28,25 +35,13 @@ impl Database {
         let connection = self.connect()?;
         let failed = |error| failed("cannot copy the database to", &path, error);
         connection.execute_batch(&format!("ATTACH '{}' AS {name}", text.replace('\'', "''"))).map_err(failed)?;
-        let copied = self.copy_into(&connection, &name);
+        let copied = copy_into(&connection, catalog, &name);
         if copied.is_err() {
             // There may be no transaction any more.
             let _ = connection.execute_batch("ROLLBACK");
         }
         let detached = connection.execute_batch(&format!("DETACH {name}"));
         copied.and(detached).map_err(failed)
-    }
-
-    /// DuckDB runs COPY FROM DATABASE as two statements, tables and then rows. In a transaction both see one moment.
-    fn copy_into(&self, connection: &Connection, name: &str) -> duckdb::Result<()> {
-        connection.execute_batch("BEGIN TRANSACTION")?;
-        connection.execute_batch(&format!("COPY FROM DATABASE {} TO {name}", self.catalog()))?;
-        connection.execute_batch("COMMIT")?;
-        match connection.execute_batch(&format!("CHECKPOINT {name}")) {
-            // A query that lists all databases may be looking at it: the copy then keeps its log until it is opened.
-            Err(error) if is_refused_checkpoint(&error) => Ok(()),
-            done => done,
-        }
     }
 
     /// Makes the database another store's, at the watermark that it has.
@@ -65,7 +60,9 @@ impl Database {
             connection.execute(&format!("DELETE FROM {meta} WHERE store IS DISTINCT FROM ?"), params![store_id])?;
             connection.execute_batch("COMMIT")
         };
-        change().map_err(|error| failed("cannot give a new owner to", &self.path, error))
+        change().map_err(|error| failed("cannot give a new owner to", &self.path, error))?;
+        // The newest records are whose the history is.
+        self.merge().map(drop)
     }
 
     /// Reads every row, and answers how many ids there are.
@@ -103,5 +100,17 @@ impl Database {
     fn count(&self, table: &str) -> Result<u64> {
         let counted = self.connect()?.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
+    }
+}
+
+/// DuckDB runs COPY FROM DATABASE as two statements, tables and then rows. In a transaction both see one moment.
+fn copy_into(connection: &Connection, catalog: &str, name: &str) -> duckdb::Result<()> {
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    connection.execute_batch(&format!("COPY FROM DATABASE {catalog} TO {name}"))?;
+    connection.execute_batch("COMMIT")?;
+    match connection.execute_batch(&format!("CHECKPOINT {name}")) {
+        // A query that lists all databases may be looking at it: the copy then keeps its log until it is opened.
+        Err(error) if is_refused_checkpoint(&error) => Ok(()),
+        done => done,
     }
 }

@@ -188,11 +188,6 @@ impl Database {
         self.root.lock().try_clone().map_err(|error| failed("cannot connect to", &self.path, error))
     }
 
-    /// The name DuckDB gave the file, quoted.
-    pub(super) fn catalog(&self) -> &str {
-        &self.catalog
-    }
-
     /// The main table, quoted, with its catalog: a bare name would find a view of that name first.
     pub(super) fn base(&self) -> String {
         qualified(&self.base_catalog, self.table.name)

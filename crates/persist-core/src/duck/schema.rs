@@ -66,10 +66,19 @@ impl Table {
         self.history.map_or_else(|| format!("{}_delta", self.name), |history| history.table.to_owned())
     }
 
-    /// The files of a database whose main file this is.
+    /// The files of a database whose main file this is: that one, and the one of the newest records, if it has its own. It
+    /// is called as the model says, with whatever the main file's name has after `.duckdb`.
     pub(crate) fn files(&self, main: &Path) -> Vec<PathBuf> {
-        let latest = self.history.map(|history| main.with_file_name(history.latest_file));
+        let name = main.file_name().unwrap_or_default().to_string_lossy();
+        let suffix = name.split_once(".duckdb").map_or("", |(_, suffix)| suffix);
+        let latest = self.history.map(|history| main.with_file_name(format!("{}{suffix}", history.latest_file)));
         std::iter::once(main.to_owned()).chain(latest).collect()
+    }
+
+    /// The main file of a backup in a folder.
+    pub(crate) fn backup_in(&self, dir: &Path) -> PathBuf {
+        let name = self.history.map(|history| format!("{}.duckdb.backup", history.table));
+        dir.join(name.unwrap_or_else(|| "data.duckdb".to_owned()))
     }
 
     /// The table's columns, quoted, with commas.

@@ -33,21 +33,30 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What the keeper is told.
-#[derive(Debug)]
-pub(super) enum Chore {
+pub(super) enum Chore<M: Model> {
     /// Look whether something is due.
     Tidy,
-    /// Merge and checkpoint now, and say how it went.
-    Compact(flume::Sender<Result<()>>),
-    /// Forget the ids that were removed before this moment, in microseconds since 1970-01-01 UTC, and say how it went.
-    Forget(i64, flume::Sender<Result<()>>),
+    /// Do this now, when no merge runs, and say how it went.
+    Do(Box<Work<M>>, flume::Sender<Result<()>>),
     /// End.
     Stop,
 }
 
+type Work<M> = dyn FnOnce(&Shared<M>) -> Result<()> + Send;
+
+impl<M: Model> std::fmt::Debug for Chore<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tidy => "Tidy",
+            Self::Do(..) => "Do",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
 pub(super) struct Keeper<M: Model> {
     shared: Arc<Shared<M>>,
-    chores: flume::Receiver<Chore>,
+    chores: flume::Receiver<Chore<M>>,
     /// Until then no checkpoint begins that can wait.
     pause_until: Duration,
 }
@@ -62,7 +71,7 @@ impl<M: Model> Task for Keeper<M> {
 }
 
 impl<M: Model> Keeper<M> {
-    pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore<M>>) -> Self {
         let pause_until = shared.options.clock.monotonic();
         Self { shared, chores, pause_until }
     }
@@ -76,17 +85,14 @@ impl<M: Model> Keeper<M> {
             };
             match chore {
                 Ok(Chore::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return,
-                Ok(Chore::Compact(done)) => {
-                    self.answer(&done, self.shared.compact());
-                    // Kept segments may be waiting for their time.
-                    retry = Some(Duration::ZERO);
-                }
-                Ok(Chore::Forget(before, done)) => {
-                    let forget = || {
-                        self.shared.database.get()?.forget_removed(before)?;
-                        self.shared.checkpoint().map(drop)
-                    };
-                    self.answer(&done, self.shared.compact().and_then(|()| forget()));
+                Ok(Chore::Do(work, answer)) => {
+                    let done = work(&self.shared);
+                    if let Err(error) = &done {
+                        self.shared.report_invalid(error);
+                    }
+                    // Nobody may be waiting any more.
+                    let _ = answer.send(done);
+                    retry = None;
                 }
                 Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
                     let done = self.tidy();
@@ -101,14 +107,6 @@ impl<M: Model> Keeper<M> {
                 }
             }
         }
-    }
-
-    fn answer(&self, to: &flume::Sender<Result<()>>, done: Result<()>) {
-        if let Err(error) = &done {
-            self.shared.report_invalid(error);
-        }
-        // Nobody may be waiting any more.
-        let _ = to.send(done);
     }
 
     /// Does what is due. Answers when to look again, if anything was left.
@@ -170,7 +168,7 @@ impl<M: Model> Shared<M> {
     }
 
     /// Checkpoints, and removes the segments that it covers. Answers whether DuckDB granted it.
-    fn checkpoint(&self) -> Result<bool> {
+    pub(super) fn checkpoint(&self) -> Result<bool> {
         // Of this very instance, and read before the checkpoint begins: what is committed from here on it may or may
         // not hold, and an instance that was opened again in between holds less than its predecessor.
         let database = self.database.get()?;

@@ -62,6 +62,15 @@ impl InMemory {
         self.everything.load(Ordering::Acquire)
     }
 
+    fn has(&self, key: &str, fields: Option<&[Option<&str>]>) -> bool {
+        let has = |shard: &RwLock<HashMap<Box<str>, Extent>>| shard.read().get(key).is_some_and(|e| e.has(fields));
+        self.is_everything() || self.shard(key).is_some_and(has)
+    }
+
+    fn shard(&self, key: &str) -> Option<&RwLock<HashMap<Box<str>, Extent>>> {
+        self.shards.get(self.hasher.hash_one(key) as usize % SHARDS)
+    }
+
     /// Calls `forget` while nothing is being read.
     pub(super) fn while_none_is_read<T>(&self, forget: impl FnOnce() -> T) -> T {
         let _none_is_read = self.reading.write();
@@ -109,13 +118,11 @@ impl<M: Model> Engine<M> {
 
 impl<M: Model> Shared<M> {
     pub(super) fn load(&self, key: &str, fields: Option<&[Option<&str>]>) -> Result<()> {
-        let Some(history) = M::HISTORY.filter(|_| !self.in_memory.is_everything()) else { return Ok(()) };
-        let fields = fields.map(|fields| fields.get(..history.loaded_by).unwrap_or(fields));
-        let shard = self.in_memory.hasher.hash_one(key) as usize % SHARDS;
-        let Some(shard) = self.in_memory.shards.get(shard) else { return Ok(()) };
-        if shard.read().get(key).is_some_and(|extent| extent.has(fields)) {
+        let fields = loaded_by::<M>(fields);
+        if self.in_memory.has(key, fields) {
             return Ok(());
         }
+        let Some(shard) = self.in_memory.shard(key) else { return Ok(()) };
         // Who comes meanwhile for the same waits, and finds it there.
         let mut shard = shard.write();
         if shard.get(key).is_some_and(|extent| extent.has(fields)) {
@@ -137,17 +144,33 @@ impl<M: Model> Shared<M> {
 
     /// Has what these writes touch in memory.
     pub(super) fn load_for(&self, writes: &[Write<M>]) -> Result<()> {
-        if self.in_memory.is_everything() {
-            return Ok(());
-        }
-        writes.iter().try_for_each(|write| match &write.what {
-            What::Put(part, ..) | What::Remove(part, _) => {
-                let fields: Vec<_> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(part, at)).collect();
-                self.load(write.key.as_str(), Some(&fields))
-            }
-            What::RemoveKey(_) => self.load(write.key.as_str(), None),
-        })
+        writes.iter().try_for_each(|write| touched(write, |fields| self.load(write.key.as_str(), fields)))
     }
+
+    /// Whether what these writes touch is in memory.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_for(&self, writes: &[Write<M>]) -> bool {
+        writes
+            .iter()
+            .all(|write| touched(write, |fields| self.in_memory.has(write.key.as_str(), loaded_by::<M>(fields))))
+    }
+}
+
+/// Calls `then` with the fields that the parts of all records have which a write touches.
+fn touched<M: Model, T>(write: &Write<M>, then: impl FnOnce(Option<&[Option<&str>]>) -> T) -> T {
+    match &write.what {
+        What::Put(part, ..) | What::Remove(part, _) => {
+            let fields: Vec<_> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(part, at)).collect();
+            then(Some(&fields))
+        }
+        What::RemoveKey(_) => then(None),
+    }
+}
+
+/// Those of the fields by which records are loaded together.
+fn loaded_by<'a, 'b, M: Model>(fields: Option<&'a [Option<&'b str>]>) -> Option<&'a [Option<&'b str>]> {
+    let most = M::HISTORY.map_or(0, |history| history.loaded_by);
+    fields.map(|fields| fields.get(..most).unwrap_or(fields))
 }
 
 fn owned(fields: &[Option<&str>]) -> Vec<Option<Box<str>>> {

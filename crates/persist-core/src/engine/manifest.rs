@@ -33,10 +33,28 @@ pub struct Backup {
     pub at: Timestamp,
     /// How many ids it has.
     pub rows: u64,
-    /// The size of its database file in bytes.
+    /// Its database files.
+    pub files: Vec<BackupFile>,
+}
+
+/// A file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFile {
+    /// Its name in the backup's folder.
+    pub name: String,
+    /// Its size in bytes.
     pub bytes: u64,
-    /// The CRC-32 (IEEE) of the database file, eight lower-case hexadecimal digits.
+    /// The CRC-32 (IEEE) of all of it, eight lower-case hexadecimal digits.
     pub crc: String,
+}
+
+impl BackupFile {
+    /// What a file is whose bytes are read, and copied on the way if there is where to.
+    pub(super) fn of(fs: &dyn Fs, path: &Path, name: &Path, copy: Option<&dyn File>) -> Result<Self> {
+        let (bytes, crc) = checksum(fs, path, copy)?;
+        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, bytes, crc })
+    }
 }
 
 impl Backup {
@@ -44,19 +62,10 @@ impl Backup {
         dir.join("manifest.json")
     }
 
-    /// The file of a backup in `dir`.
-    pub(super) fn database_in(dir: &Path) -> PathBuf {
-        dir.join("data.duckdb")
-    }
-
-    pub(super) fn database(&self) -> PathBuf {
-        Self::database_in(&self.dir)
-    }
-
     pub(super) fn of(dir: &Path, purpose: &str, lineage: &[Ancestor], at: Timestamp, found: Found) -> Self {
-        let Found { store, seq, rows, bytes, crc } = found;
+        let Found { store, seq, rows, files } = found;
         let (dir, purpose, lineage) = (dir.to_owned(), purpose.to_owned(), lineage.to_vec());
-        Self { format: FORMAT, dir, store, lineage, purpose, seq, at, rows, bytes, crc }
+        Self { format: FORMAT, dir, store, lineage, purpose, seq, at, rows, files }
     }
 
     /// Reads what the manifest in `dir` says.
@@ -102,21 +111,24 @@ impl Backup {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt), naming the file; [`Schema`](ErrorKind::Schema) for other columns.
     pub(super) fn check(&self, fs: &dyn Fs, table: &Table) -> Result<()> {
-        let path = self.database();
-        refuse_own_logs(fs, &path)?;
-        let bytes = checksum(fs, &path, None)?;
-        self.expect(&path, &self.found_with(bytes.clone()))?;
-        self.expect(&path, &Found::in_file(fs, &path, bytes, table)?)
+        let path = table.backup_in(&self.dir);
+        let mut files = Vec::new();
+        for file in table.files(&path) {
+            refuse_own_logs(fs, &file)?;
+            files.push(BackupFile::of(fs, &file, &file, None)?);
+        }
+        self.expect(&path, &self.found_with(files.clone()))?;
+        self.expect(&path, &Found::in_files(fs, &path, files, table)?)
     }
 
-    /// What is to be found, but for the file's size and checksum.
-    pub(super) fn found_with(&self, (bytes, crc): (u64, String)) -> Found {
-        Found { store: self.store.clone(), seq: self.seq, rows: self.rows, bytes, crc }
+    /// What is to be found, but for the files' sizes and checksums.
+    pub(super) fn found_with(&self, files: Vec<BackupFile>) -> Found {
+        Found { store: self.store.clone(), seq: self.seq, rows: self.rows, files }
     }
 
     /// Refuses a file that is not what the manifest says.
     pub(super) fn expect(&self, path: &Path, found: &Found) -> Result<()> {
-        let expected = self.found_with((self.bytes, self.crc.clone()));
+        let expected = self.found_with(self.files.clone());
         if *found == expected {
             return Ok(());
         }
@@ -125,34 +137,37 @@ impl Backup {
     }
 }
 
-/// What a database file turns out to be.
+/// What the files of a database turn out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) store: String,
     pub(super) seq: u64,
     pub(super) rows: u64,
-    pub(super) bytes: u64,
-    pub(super) crc: String,
+    pub(super) files: Vec<BackupFile>,
 }
 
 impl Found {
-    /// Reads all that a closed database of this size and checksum holds.
-    pub(super) fn in_file(fs: &dyn Fs, path: &Path, (bytes, crc): (u64, String), table: &Table) -> Result<Self> {
+    /// Reads all that a closed database of these sizes and checksums holds; `path` is its main file.
+    pub(super) fn in_files(fs: &dyn Fs, path: &Path, files: Vec<BackupFile>, table: &Table) -> Result<Self> {
         let database = Database::open_to_read(fs, path, table)?;
         let state = database.state()?;
-        Ok(Self { store: state.store_id, seq: state.watermark, rows: database.check_rows()?, bytes, crc })
+        Ok(Self { store: state.store_id, seq: state.watermark, rows: database.check_rows()?, files })
     }
 }
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { store, seq, rows, bytes, crc } = self;
-        write!(f, "{rows} rows up to seq {seq} of the store {store} in {bytes} bytes with CRC {crc}")
+        let Self { store, seq, rows, files } = self;
+        write!(f, "{rows} rows up to seq {seq} of the store {store}")?;
+        for BackupFile { name, bytes, crc } in files {
+            write!(f, ", {name} of {bytes} bytes with CRC {crc}")?;
+        }
+        Ok(())
     }
 }
 
 /// The length and the CRC-32 of a file, which is copied on the way if there is where to.
-pub(super) fn checksum(fs: &dyn Fs, path: &Path, copy: Option<&dyn File>) -> Result<(u64, String)> {
+fn checksum(fs: &dyn Fs, path: &Path, copy: Option<&dyn File>) -> Result<(u64, String)> {
     let file = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
     let mut crc = crc32fast::Hasher::new();
     let read = read_in_pieces(file.as_ref(), &mut |offset, piece| {

@@ -37,7 +37,7 @@ mod ticket;
 mod worker;
 mod write;
 
-pub use manifest::Backup;
+pub use manifest::{Backup, BackupFile};
 pub use open::Location;
 pub use read::Verification;
 pub use shared::Engine;

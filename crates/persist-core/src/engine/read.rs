@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::Stats;
 use super::shared::{Engine, Shared};
-use crate::duck::{Database, Leaf, Rows};
+use crate::duck::{Database, DatabaseFile, Leaf, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
@@ -138,6 +138,17 @@ impl<M: Model> Engine<M> {
             unseen.keys().for_each(|(key, _)| note(&mut found.differing, key));
         }
         Ok(found)
+    }
+
+    /// Reads one of the files of the database whole, and answers what is wrong with it; nothing, if it is sound.
+    ///
+    /// In a model that keeps all writes: in the history each write stands once, and the versions of an item count from 1
+    /// without a gap; the newest records are those of the history.
+    ///
+    /// # Errors
+    /// [`Database`](crate::ErrorKind::Database) where it can't be asked.
+    pub fn check_health(&self, file: DatabaseFile) -> Result<Vec<String>> {
+        self.shared.database.get()?.check_health(file)
     }
 
     /// The store's figures.

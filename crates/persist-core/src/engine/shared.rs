@@ -50,7 +50,7 @@ pub(super) struct Shared<M: Model> {
     pub(super) checked_extra: ExtraSchema,
     pub(super) database: database::Handle,
     pub(super) worker: flume::Sender<worker::Command>,
-    pub(super) keeper: flume::Sender<keeper::Chore>,
+    pub(super) keeper: flume::Sender<keeper::Chore<M>>,
     pub(super) figures: Mutex<Figures>,
 }
 

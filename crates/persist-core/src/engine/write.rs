@@ -99,9 +99,27 @@ impl<M: Model> Engine<M> {
     /// As [`Engine::flush`].
     pub fn compact(&self) -> Result<()> {
         self.flush()?;
+        self.on_keeper(Shared::compact)
+    }
+
+    /// Has the keeper do this, which no merge may run beside.
+    fn on_keeper(&self, work: impl FnOnce(&Shared<M>) -> Result<()> + Send + 'static) -> Result<()> {
         let (done, answer) = flume::bounded(1);
-        self.shared.charge(keeper::Chore::Compact(done));
+        self.shared.charge(keeper::Chore::Do(Box::new(work), done));
         self.shared.answer(&answer, || self.shared.keeper.is_disconnected())
+    }
+
+    /// Makes the newest records anew of the history, in a model that keeps one, and answers how many there are.
+    ///
+    /// # Errors
+    /// As [`Engine::flush`]: the newest records are as they were, or are made anew by the next opening.
+    pub fn rebuild_latest(&self) -> Result<u64> {
+        self.flush()?;
+        self.on_keeper(|shared| {
+            shared.database.get()?.clear_base()?;
+            shared.compact()
+        })?;
+        Ok(self.shared.figures.lock().base_rows)
     }
 
     /// Forgets the versions of the ids that were removed before a moment, in memory and in DuckDB, and answers of how
@@ -112,9 +130,11 @@ impl<M: Model> Engine<M> {
     pub fn forget_removed(&self, before: Timestamp) -> Result<usize> {
         self.flush()?;
         let (flushed, before) = (self.shared.figures.lock().watermark, before.unix_micros());
-        let (done, answer) = flume::bounded(1);
-        self.shared.charge(keeper::Chore::Forget(before, done));
-        self.shared.answer(&answer, || self.shared.keeper.is_disconnected())?;
+        self.on_keeper(move |shared| {
+            shared.compact()?;
+            shared.database.get()?.forget_removed(before)?;
+            shared.checkpoint().map(drop)
+        })?;
         let forget = || self.shared.cache.forget(|removal| removal.seq <= flushed && removal.at < before);
         Ok(self.shared.in_memory.while_none_is_read(forget))
     }
@@ -149,8 +169,7 @@ impl<M: Model> Shared<M> {
         durability: Option<Durability>,
     ) -> Result<Result<Submitted<M>, Vec<Write<M>>>> {
         self.check(&writes)?;
-        // What is not in memory has to be read first.
-        if !self.in_memory.is_everything() || self.pending.is_over(self.options.max_unflushed_bytes) {
+        if !self.has_for(&writes) || self.pending.is_over(self.options.max_unflushed_bytes) {
             return Ok(Err(writes));
         }
         let bytes = plan::find_keys(&mut writes, &self.cache);
@@ -248,7 +267,7 @@ impl<M: Model> Shared<M> {
         let _ = self.worker.send(command);
     }
 
-    pub(super) fn charge(&self, chore: keeper::Chore) {
+    pub(super) fn charge(&self, chore: keeper::Chore<M>) {
         let _ = self.keeper.send(chore);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use persist_core::request::{Put, Remove, RemoveKey};
-use persist_core::{Column, Engine, Entry, History, Location, Model, Options, Scalar, Source};
+use persist_core::{Column, DatabaseFile, Engine, Entry, History, Location, Model, Options, Scalar, Source};
 use persist_test_utils::{Rng, copy_as_crash_leaves_it};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -44,13 +44,24 @@ impl Model for Items {
 
 type Store = Engine<Items>;
 
-fn open(dir: &Path) -> Store {
+fn options() -> Options {
     let mut options = Options::default();
     options.batch_size = 1_000_000;
     options.flush_interval = Duration::from_secs(3600);
-    let database = dir.join("storage_history.duckdb");
-    Engine::open(&Location { dir: dir.to_owned(), log_folder: None, database, purpose: "items".to_owned() }, options)
-        .unwrap()
+    options
+}
+
+fn location(dir: &Path) -> Location {
+    Location {
+        dir: dir.to_owned(),
+        log_folder: None,
+        database: dir.join("storage_history.duckdb"),
+        purpose: "items".to_owned(),
+    }
+}
+
+fn open(dir: &Path) -> Store {
+    Engine::open(&location(dir), options()).unwrap()
 }
 
 fn put(store: &Store, [key, collection, item]: [&str; 3], n: i64) -> u32 {
@@ -266,4 +277,89 @@ fn newest_records_that_are_missing_or_of_another_time_are_made_anew() {
     std::fs::rename(&earlier, &history).unwrap();
     naive.0.pop();
     check(&open(dir.path()), &naive);
+}
+
+fn meddle(dir: &Path, file: &str, sql: &str) {
+    duckdb::Connection::open(dir.join(file)).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_and_the_newest_records_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut naive = Naive::default();
+    let store = open(dir.path());
+    for n in 1..=20 {
+        put(&store, [&format!("k{}", n % 3), "c0", "i0"], n);
+        naive.add(&format!("k{}/c0/i0", n % 3), Some(n));
+    }
+    let sound = |store: &Store| {
+        [DatabaseFile::Main, DatabaseFile::Latest].map(|file| store.check_health(file).unwrap().join("; "))
+    };
+    assert_eq!(sound(&store), ["", ""]);
+    store.close().unwrap();
+    let (history, latest) = ("storage_history.duckdb", "storage_latest.duckdb");
+    meddle(dir.path(), latest, "UPDATE storage_latest SET persist_version = 9 WHERE key = 'k1'");
+    meddle(dir.path(), latest, "INSERT INTO storage_latest FROM storage_latest WHERE key = 'k2'");
+    let store = open(dir.path());
+    let [main, newest] = sound(&store);
+    assert_eq!(main, "");
+    assert!(newest.contains("1 ids stand more than once") && newest.contains("2 items differ"), "{newest}");
+    assert_eq!(store.rebuild_latest().unwrap(), 3);
+    assert_eq!(sound(&store), ["", ""]);
+    check(&store, &naive);
+    store.close().unwrap();
+
+    meddle(dir.path(), history, "DELETE FROM storage_history WHERE key = 'k1' AND version = 2");
+    meddle(dir.path(), history, "INSERT INTO storage_history FROM storage_history WHERE persist_seq = 3");
+    let [main, _] = sound(&open(dir.path()));
+    assert!(
+        main.contains("1 writes stand more than once") && main.contains("2 items have versions with a gap"),
+        "{main}"
+    );
+}
+
+#[test]
+fn a_backup_has_both_files_of_one_moment_and_replaces_an_earlier_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let backups = dir.path().join("2025-01-15");
+    std::fs::create_dir(&backups).unwrap();
+    std::fs::write(backups.join("other.txt"), "not a backup's").unwrap();
+    let mut naive = Naive::default();
+    let store = open(&dir.path().join("store"));
+    for n in 1..=30 {
+        put(&store, [&format!("k{}", n % 3), "c0", "i0"], n);
+        naive.add(&format!("k{}/c0/i0", n % 3), Some(n));
+        match n {
+            10 => store.compact().unwrap(),
+            15 => drop(store.backup_beside(&backups).unwrap()),
+            20 => drop(store.write(Remove::new("k1", ("c0".into(), "i0".into())), None).unwrap()),
+            _ => {}
+        }
+        if n == 20 {
+            naive.add("k1/c0/i0", None);
+        }
+    }
+    assert!(store.backup(&backups).is_err(), "it holds files");
+    let backup = store.backup_beside(&backups).unwrap();
+    assert_eq!((backup.seq, backup.rows), (31, 3));
+    let names: Vec<&str> = backup.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["storage_history.duckdb.backup", "storage_latest.duckdb.backup"]);
+    put(&store, ["k0", "c0", "i0"], 99);
+    drop(store);
+    assert_eq!(Store::verify_backup(&backups, &options()).unwrap(), backup);
+    assert!(backups.join("other.txt").exists());
+
+    let restored = dir.path().join("restored");
+    Store::restore(&backups, &location(&restored), &options()).unwrap();
+    let store = open(&restored);
+    check(&store, &naive);
+    assert_eq!(put(&store, ["k1", "c0", "i0"], 40), naive.add("k1/c0/i0", Some(40)));
+    check(&store, &naive);
+
+    let damaged = backups.join("storage_latest.duckdb.backup");
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    bytes[20_000] ^= 1;
+    std::fs::write(&damaged, bytes).unwrap();
+    let error = Store::verify_backup(&backups, &options()).unwrap_err().to_string();
+    assert!(error.contains("storage_latest.duckdb.backup"), "{error}");
 }

@@ -171,7 +171,8 @@ fn a_backup_is_a_plain_database_and_a_manifest() {
     assert_eq!((&manifest["store"], &manifest["lineage"]), (&live["id"], &live["lineage"]));
     assert_eq!((&manifest["seq"], &manifest["rows"], &manifest["format"]), (&json!(3), &json!(2), &json!(1)));
     assert_eq!(manifest["purpose"], "dated store of 2025-01-15");
-    assert_eq!(manifest["bytes"], fs::metadata(backup.dir.join("data.duckdb")).unwrap().len());
+    assert_eq!(manifest["files"][0]["name"], "data.duckdb");
+    assert_eq!(manifest["files"][0]["bytes"], fs::metadata(backup.dir.join("data.duckdb")).unwrap().len());
     // Nothing waits for a merge: the table itself is the whole.
     place.restore("backup", "restored").unwrap();
     let stats = place.open("restored").stats();
@@ -344,18 +345,25 @@ fn a_damaged_backup_is_refused_and_the_file_named() {
         move |dir: &Path| {
             let path = dir.join("manifest.json");
             let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            assert_ne!(manifest[name], value);
-            manifest[name] = value.clone();
+            let field = manifest.pointer_mut(name).unwrap();
+            assert_ne!(*field, value);
+            *field = value.clone();
             fs::write(path, manifest.to_string()).unwrap();
         }
     };
-    for (name, value) in [("seq", json!(1)), ("rows", json!(3)), ("bytes", json!(4096)), ("crc", json!("00000000"))] {
+    for (name, value) in [
+        ("/seq", json!(1)),
+        ("/rows", json!(3)),
+        ("/files", json!([])),
+        ("/files/0/bytes", json!(4096)),
+        ("/files/0/crc", json!("00000000")),
+    ] {
         refused(ErrorKind::Corrupt, "/data.duckdb", &edit(name, value));
     }
     let strangers = json!([{"store": "s", "last_seq": null}]);
-    refused(ErrorKind::Corrupt, "/manifest.json", &edit("lineage", strangers));
-    refused(ErrorKind::Corrupt, "/manifest.json", &edit("lineage", json!([])));
-    refused(ErrorKind::Config, "/manifest.json", &edit("format", json!(2)));
+    refused(ErrorKind::Corrupt, "/manifest.json", &edit("/lineage", strangers));
+    refused(ErrorKind::Corrupt, "/manifest.json", &edit("/lineage", json!([])));
+    refused(ErrorKind::Config, "/manifest.json", &edit("/format", json!(2)));
     assert_eq!(place.verify("backup").unwrap(), backup);
     fs::write(backup.dir.join("data.duckdb.wal"), "x").unwrap();
     assert_eq!(place.verify("backup").unwrap_err().kind(), ErrorKind::Corrupt);

@@ -1,0 +1,10 @@
+//! Row 2: the file operations of a whole store end at any of them.
+
+use persist_tests::stop;
+
+#[test]
+fn a_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing() {
+    let verdict = stop::run(30, 1).unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(verdict.stopped > 20, "the disks hardly stopped: {verdict:?}");
+    assert!(verdict.acknowledged > 200 && verdict.replayed > 50, "hardly anything was at stake: {verdict:?}");
+}

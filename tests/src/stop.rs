@@ -1,0 +1,110 @@
+//! Stopping at any file operation: row 2 of the promises, over whole stores.
+//!
+//! A writer does what its script says, on a disk that from some operation on does nothing any more. A copy of what that
+//! leaves is opened on a good disk and compared, goes on, is closed, and is compared again.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use persist_dated::{DatedConfig, DatedStore, ErrorKind};
+use persist_test_utils::{FlakyDisk, Rng, copy_as_crash_leaves_it};
+
+use crate::script::Script;
+use crate::writer::{Ended, Writer, find};
+
+const DATE: &str = "2025-01-15";
+/// A workload is so many actions.
+const ACTIONS: u64 = 60;
+/// It flushes or compacts after one in so many of them.
+const CHORES: u64 = 24;
+/// So many actions follow on a good disk.
+const MORE: u64 = 10;
+
+/// What the stops showed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Verdict {
+    /// Workloads that ended before all of their actions were done.
+    pub stopped: u64,
+    /// Actions that were acknowledged.
+    pub acknowledged: u64,
+    /// Records that recovery replayed.
+    pub replayed: u64,
+}
+
+/// Stops so many workloads, each at another operation.
+///
+/// # Errors
+/// The first promise that was broken, and the seed with which it was.
+pub fn run(points: u64, seed: u64) -> Result<Verdict, String> {
+    let mut verdict = Verdict::default();
+    for point in seed..seed + points {
+        stop_once(point, &mut verdict)
+            .map_err(|broken| format!("{broken}\nreplay: cargo xtask crash --row 2 --cycles 1 --seed {point}"))?;
+    }
+    Ok(verdict)
+}
+
+fn stop_once(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
+    let mut rng = Rng::new(seed);
+    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    // As many as a workload takes and some more, the opening among them; few points are beyond its end.
+    let left = AtomicU64::new(1 + rng.below(260));
+    let disk = FlakyDisk::new(move |_, _| {
+        let is_over = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
+        if is_over { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    });
+    let mut acknowledged = 0;
+    // Where it can't even be opened there is nothing to lose.
+    let opened = DatedStore::open(DATE, config(dir.path()).fs(Arc::new(disk)));
+    let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
+    if let Ok(store) = opened {
+        let ended = work(&store, Script::new(seed), rng, ACTIONS, &mut acknowledged)?;
+        copy_as_crash_leaves_it(dir.path(), copy.path());
+        verdict.stopped += u64::from(ended);
+    } else {
+        copy_as_crash_leaves_it(dir.path(), copy.path());
+        verdict.stopped += 1;
+    }
+    verdict.acknowledged += acknowledged;
+    let mut scripts = [Script::new(seed)];
+    let store = DatedStore::open(DATE, config(copy.path())).map_err(|error| format!("I1: {error}"))?;
+    if store.recovery().is_damaged() {
+        return Err(format!("a stop damages nothing, but: {}", store.recovery()));
+    }
+    verdict.replayed += store.recovery().records;
+    find(&store, &[acknowledged], &mut scripts)?;
+    let [script] = &scripts;
+    if work(&store, script.clone(), Rng::new(seed), MORE, &mut acknowledged)? {
+        return Err("I6: the store that was recovered took no more".to_owned());
+    }
+    store.close().map_err(|error| format!("I6: closing: {error}"))?;
+    let store = DatedStore::open(DATE, config(copy.path())).map_err(|error| format!("I1: {error}"))?;
+    find(&store, &[acknowledged], &mut scripts)
+}
+
+fn config(dir: &Path) -> DatedConfig {
+    DatedConfig::new(dir).max_wal_size_bytes(4096).batch_size(20).flush_interval(Duration::from_millis(10))
+}
+
+/// Does so many actions, or until the store refuses one: then the answer is `true`.
+fn work(store: &DatedStore, script: Script, rng: Rng, actions: u64, acknowledged: &mut u64) -> Result<bool, String> {
+    let tell = |number| {
+        *acknowledged = number;
+        Ok(())
+    };
+    let mut writer = Writer::new(store, script, rng, CHORES, tell);
+    for _ in 0..actions {
+        match writer.step() {
+            Ok(()) => {}
+            Err(Ended::Wrong(what)) => return Err(what),
+            Err(Ended::Store(error)) => match error.kind() {
+                ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Database => return Ok(true),
+                _ => return Err(format!("I6: {error}")),
+            },
+        }
+    }
+    Ok(false)
+}
