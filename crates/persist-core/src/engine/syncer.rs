@@ -8,13 +8,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::open::Task;
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::model::Model;
 use crate::wal::{Log, Reach};
+
+/// Where so many writes came while a sync ran, more are on their way: the next sync waits for them …
+const STREAM: u64 = 8;
+/// … as long as there are more at each look …
+const LOOK: Duration = Duration::from_micros(25);
+/// … and so many times as long as the last one took, at most.
+const PATIENCE: u32 = 4;
 
 /// What the syncer is to do.
 #[derive(Debug)]
@@ -71,7 +78,8 @@ impl Syncer {
     }
 
     fn work(&self) {
-        let (mut durable, mut written) = (0, 0);
+        let (mut durable, mut written) = (self.log.last_seq(), 0);
+        let mut last_took = Duration::ZERO;
         loop {
             let mut wanted = self.wanted.lock();
             let everything = loop {
@@ -94,13 +102,28 @@ impl Syncer {
                 }
                 wanted.sleeps = false;
             };
+            if wanted.durable > durable.saturating_add(STREAM) {
+                self.gather(&mut wanted, last_took.saturating_mul(PATIENCE));
+            }
             (durable, written) = (wanted.durable.max(durable), wanted.written.max(written));
             drop(wanted);
+            let start = self.clock.monotonic();
             // A failure has poisoned the log, which tells whoever waits.
             let done = if everything { self.log.sync() } else { self.log.wait(durable, Reach::Durable) };
             if let Err(error) = done.and_then(|()| self.log.wait(written, Reach::Written)) {
                 tracing::error!(%error, "cannot sync the log");
             }
+            last_took = self.clock.monotonic().saturating_sub(start);
+        }
+    }
+
+    /// Waits while writes keep coming, that one sync may serve more of them.
+    fn gather(&self, wanted: &mut MutexGuard<'_, Wanted>, most: Duration) {
+        let start = self.clock.monotonic();
+        let mut before = 0;
+        while wanted.durable > before && !wanted.stop && self.clock.monotonic().saturating_sub(start) < most {
+            before = wanted.durable;
+            self.changed.wait_for(wanted, LOOK);
         }
     }
 }
