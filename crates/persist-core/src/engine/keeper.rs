@@ -92,7 +92,8 @@ impl<M: Model> Keeper<M> {
                     }
                     // Nobody may be waiting any more.
                     let _ = answer.send(done);
-                    retry = None;
+                    // What was to be tried again still is, and kept segments may be waiting for their time.
+                    retry = Some(Duration::ZERO);
                 }
                 Ok(Chore::Tidy) | Err(flume::RecvTimeoutError::Timeout) => {
                     let done = self.tidy();

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use persist_core::request::{Put, Remove, RemoveKey};
-use persist_core::{Column, DatabaseFile, Engine, Entry, History, Location, Model, Options, Scalar, Source};
+use persist_core::{
+    Column, DatabaseFile, Engine, Entry, ErrorKind, History, Location, Model, Options, Scalar, Source, Timestamp,
+};
 use persist_test_utils::{Rng, copy_as_crash_leaves_it};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::subscribe;
 
 #[derive(Debug)]
 struct Items;
@@ -52,8 +56,12 @@ fn options() -> Options {
 }
 
 fn location(dir: &Path) -> Location {
-    let database = dir.join("storage_history.duckdb");
-    Location { dir: dir.to_owned(), log_folder: None, database, purpose: "items".to_owned() }
+    Location {
+        dir: dir.to_owned(),
+        log_folder: None,
+        database: dir.join("storage_history.duckdb"),
+        purpose: "items".to_owned(),
+    }
 }
 
 fn open(dir: &Path) -> Store {
@@ -358,4 +366,15 @@ fn a_backup_has_both_files_of_one_moment_and_replaces_an_earlier_one() {
     std::fs::write(&damaged, bytes).unwrap();
     let error = Store::verify_backup(&backups, &options()).unwrap_err().to_string();
     assert!(error.contains("storage_latest.duckdb.backup"), "{error}");
+}
+
+#[test]
+fn a_model_that_keeps_the_newest_alone_tells_of_no_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = subscribe::open(dir.path(), subscribe::quiet()).unwrap();
+    let now = Timestamp::from_unix_micros(0);
+    let refused = [store.history("k", &[]).map(drop), store.as_of(now).map(drop), store.as_of_written(now).map(drop)];
+    for error in refused.map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+    }
 }

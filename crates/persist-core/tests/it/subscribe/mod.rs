@@ -17,7 +17,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Records that are told apart by their key alone.
 #[derive(Debug)]
-struct Plain;
+pub(crate) struct Plain;
 
 impl Model for Plain {
     type Part = ();
@@ -34,10 +34,10 @@ impl Model for Plain {
     fn part_from(_: &[Option<&str>]) {}
 }
 
-type Store = Engine<Plain>;
+pub(crate) type Store = Engine<Plain>;
 
 /// Options under which nothing happens in the background by itself, with small segments.
-fn quiet() -> Options {
+pub(crate) fn quiet() -> Options {
     let mut options = Options::default();
     options.batch_size = 1_000_000;
     options.flush_interval = HOUR;
@@ -52,7 +52,7 @@ fn keeping() -> Options {
     options
 }
 
-fn open(dir: &Path, options: Options) -> Result<Store> {
+pub(crate) fn open(dir: &Path, options: Options) -> Result<Store> {
     let location = Location {
         dir: dir.to_owned(),
         log_folder: None,
