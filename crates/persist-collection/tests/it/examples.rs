@@ -6,7 +6,7 @@ use persist_collection::{CollectionConfig, CollectionStore};
 use persist_test_utils::example_program;
 use serde_json::{Value, json};
 
-use crate::{DATE, rows};
+use crate::{DATE, files, rows};
 
 fn run(name: &str, dir: &Path) -> String {
     let run = || example_program(name).arg(dir).output().unwrap();
@@ -64,4 +64,33 @@ fn seating_gives_each_seat_once() {
     let moved = store.get_item("classroom_seating", "room_b", "seat_1").unwrap().unwrap();
     assert_eq!(moved.field::<String>("student_id").unwrap().as_deref(), Some("STU1012"));
     assert_eq!(rows(&store, "SELECT count(*) FROM storage_latest WHERE collection_name = 'room_a'"), [[json!(29)]]);
+}
+
+#[test]
+fn crash_aborts_with_its_log_recovers_24_records_and_makes_latest_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("storage");
+    // A core dump would land in the working folder.
+    let stage = |stage: &str| {
+        example_program("collection-crash").arg(stage).arg(dir.path()).current_dir(dir.path()).output().unwrap()
+    };
+    let printed = |stage: std::process::Output| {
+        assert!(stage.status.success(), "{stage:?}");
+        String::from_utf8(stage.stdout).unwrap()
+    };
+    for _ in 0..2 {
+        let crashed = stage("1");
+        assert_eq!(crashed.status.code(), None, "ended by a signal: {crashed:?}");
+        assert!(String::from_utf8_lossy(&crashed.stdout).contains("24 records are acknowledged"), "{crashed:?}");
+        assert!(files(&base.join(DATE)).iter().any(|name| name.starts_with("wal_")));
+        let text = printed(stage("2"));
+        assert!(text.starts_with("24 records replayed after seq 0"), "{text}");
+        assert!(text.ends_with("all 24 records recovered and verified, closed, no log left\n"), "{text}");
+        let text = printed(stage("3"));
+        assert!(text.starts_with("24 items made anew of the history\n"), "{text}");
+    }
+    // Without the store of a crash there is nothing to verify.
+    std::fs::remove_dir_all(&base).unwrap();
+    assert_eq!(stage("2").status.code(), Some(1));
+    assert_eq!(stage("4").status.code(), Some(1));
 }
