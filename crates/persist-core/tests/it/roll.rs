@@ -181,6 +181,15 @@ fn segments_have_numbers_of_their_own_over_all_folders() {
     holds_up_to(&again, 120);
 }
 
+/// Stops the writers also where the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn rolling_over_beside_four_writers_loses_nothing_and_subscribers_see_each_change_once() {
     let dir = TempDir::new().unwrap();
@@ -206,6 +215,7 @@ fn rolling_over_beside_four_writers_loses_nothing_and_subscribers_see_each_chang
                 })
             })
             .collect();
+        let stopping = Stop(&stop);
         for (n, date) in (1..=24).zip(DATES.iter().cycle()) {
             store.roll_to(date).unwrap();
             assert_eq!(markers(dir.path()), [format!(".lock_{date}")]);
@@ -216,7 +226,7 @@ fn rolling_over_beside_four_writers_loses_nothing_and_subscribers_see_each_chang
                 store.compact().unwrap();
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
     let last = store.stats().last_seq;
