@@ -201,8 +201,9 @@ impl CollectionStore {
         self.engine.rebuild_latest()
     }
 
-    /// Reads one of the two databases whole, and answers what is wrong with it; nothing, if it is sound. In the history each
-    /// write stands once and the versions of an item have no gap; the newest items are those of the history.
+    /// Reads one of the two databases whole, and answers what is wrong with it; nothing, if it is sound. In the history
+    /// ([`DatabaseFile::Main`]) each write stands once and the versions of an item have no gap; the newest items
+    /// ([`DatabaseFile::Latest`]) are those of the history.
     ///
     /// # Errors
     /// [`Database`](persist_core::ErrorKind::Database) where it can't be asked at all.
