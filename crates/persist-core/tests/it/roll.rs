@@ -53,8 +53,12 @@ fn quiet() -> Options {
 }
 
 fn open_with(dir: &Path, date: Option<&str>, options: Options) -> Result<Store> {
+    Engine::open(&location(dir, date), options)
+}
+
+fn location(dir: &Path, date: Option<&str>) -> Location {
     let (log_folder, database) = (date.map(str::to_owned), dir.join("data.duckdb"));
-    Engine::open(&Location { dir: dir.to_owned(), log_folder, database, purpose: "daily store".to_owned() }, options)
+    Location { dir: dir.to_owned(), log_folder, database, purpose: "daily store".to_owned() }
 }
 
 fn open(dir: &Path, date: &str) -> Store {
@@ -373,4 +377,29 @@ fn the_second_opener_is_told_the_date_of_the_first_and_the_marker_follows_it() {
     assert_eq!(markers(copy.path()), [format!(".lock_{}", DATES[2])]);
     drop(again);
     assert_eq!(markers(copy.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_backup_is_restored_for_another_date_and_not_beside_anothers_log() {
+    let (dir, base) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = open(dir.path(), DATES[0]);
+    put_up_to(&store, 20);
+    let backup = base.path().join("backup");
+    store.backup(&backup).unwrap();
+    put_up_to(&store, 30);
+    let to = base.path().join("restored");
+    fs::create_dir_all(to.join(DATES[0])).unwrap();
+    let segment = to.join(DATES[0]).join("wal_000001.jsonl");
+    fs::write(&segment, "").unwrap();
+    let location = location(&to, Some(DATES[1]));
+    let error = Store::restore(&backup, &location, &quiet()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains(segment.to_str().unwrap()), "{error}");
+    fs::remove_file(&segment).unwrap();
+    fs::write(to.join(".lock_2025-01-15"), "pid 1 on elsewhere").unwrap();
+    Store::restore(&backup, &location, &quiet()).unwrap();
+    let restored = Engine::open(&location, quiet()).unwrap();
+    holds_up_to(&restored, 20);
+    put_up_to(&restored, 25);
+    assert_eq!(markers(&to), [format!(".lock_{}", DATES[1])]);
 }
