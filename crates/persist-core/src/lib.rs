@@ -7,7 +7,7 @@
 //!
 //! - `duckdb` (default): the flush engine ([`Engine`]) and the tables in DuckDB. Links a DuckDB library of the 1.5 line,
 //!   which `DUCKDB_LIB_DIR` names. Without it this crate is the log, values and timestamps, and builds in seconds.
-//! - `tokio`: writes and subscriptions that wait without blocking a thread of the runtime ([`Engine::write_async`]).
+//! - `tokio`: writes and subscriptions that wait without blocking a thread of the runtime (`write_async`, `recv_async`).
 //! - `bundled`: compiles DuckDB from its sources in place of linking a library; about half an hour on two cores.
 //!
 //! # Modules

@@ -49,9 +49,9 @@ impl Log {
     /// [`Io`](crate::ErrorKind::Io); what could not be removed is tried again by the next call.
     pub fn remove_kept(&self, at: i64) -> Result<Option<i64>> {
         let mut shared = self.shared.lock();
-        let (mut going, staying) = std::mem::take(&mut shared.kept).into_iter().partition(|kept| kept.last_at <= at);
-        shared.kept = staying;
-        let oldest = shared.kept.iter().map(|kept| kept.last_at).min();
+        let until = shared.kept.partition_point(|kept| kept.last_at <= at);
+        let mut going: Vec<Segment> = shared.kept.drain(..until).collect();
+        let oldest = shared.kept.first().map(|kept| kept.last_at);
         drop(shared);
         if going.is_empty() {
             return Ok(oldest);
