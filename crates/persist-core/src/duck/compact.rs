@@ -4,8 +4,10 @@ use duckdb::Connection;
 
 use super::database::Database;
 use super::failure::{failed, is_refused_checkpoint};
+use super::journal;
 use super::schema::{REMOVED_AT, quote};
 use crate::error::Result;
+use crate::fs::Fs;
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +63,16 @@ impl Database {
     /// committed UPDATE or change of the catalog, or makes one itself. Nothing in persist does either, so that only a
     /// second checkpoint stands in the way. (FORCE would hold up every new transaction meanwhile.)
     ///
+    /// What it writes over is in the file's [journal](super::journal) before. Of checkpoints there is one at a time.
+    ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database) where the checkpoint failed; the instance is invalid then.
-    pub(crate) fn checkpoint(&self) -> Result<bool> {
-        match self.connect()?.execute_batch("CHECKPOINT") {
+    /// [`Io`](crate::ErrorKind::Io) where the journal can't be written: there was no checkpoint.
+    pub(crate) fn checkpoint(&self, fs: &dyn Fs) -> Result<bool> {
+        let connection = self.connect()?;
+        let blocks = metadata_blocks(&connection).map_err(|error| failed("cannot checkpoint", &self.path, error))?;
+        journal::write(fs, &self.path, self.file.as_ref(), &blocks)?;
+        match connection.execute_batch("CHECKPOINT") {
             Ok(()) => Ok(true),
             Err(error) if is_refused_checkpoint(&error) => Ok(false),
             Err(error) => Err(failed("cannot checkpoint", &self.path, error)),
@@ -92,4 +100,11 @@ impl Database {
         let counted = self.connect()?.query_row(&sql, [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
     }
+}
+
+/// The blocks of the file in which DuckDB keeps what says where everything is.
+fn metadata_blocks(connection: &Connection) -> duckdb::Result<Vec<u64>> {
+    let mut statement = connection.prepare("SELECT DISTINCT block_id::UBIGINT FROM pragma_metadata_info()")?;
+    let blocks = statement.query_map([], |row| row.get(0))?;
+    blocks.collect()
 }

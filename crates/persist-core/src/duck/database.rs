@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 
 use super::append::Appender;
 use super::failure::failed;
+use super::journal;
 use super::schema::{self, META, REMOVED, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, Fs};
+use crate::fs::{Access, File, Fs};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -24,6 +25,9 @@ pub(crate) struct Database {
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
     catalog: String,
+    /// The file itself, to read what a checkpoint writes over. Opened before the instance and, being declared after it,
+    /// closed after: a close in between would take away DuckDB's lock.
+    pub(super) file: Box<dyn File>,
 }
 
 /// How far a database has been flushed, and for whom.
@@ -88,9 +92,12 @@ impl Database {
 
     fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, mode: AccessMode) -> Result<Self> {
         let path = plain(path)?;
+        if mode == AccessMode::ReadWrite {
+            journal::roll_back_checkpoint(fs, &path)?;
+        }
         // DuckDB would make a new database of a missing file, and of an empty one.
-        let found = fs.open(&path, Access::Read).and_then(|file| file.is_empty());
-        if found.map_err(|error| Error::io("cannot open", &path, error))? {
+        let file = fs.open(&path, Access::Read).map_err(|error| Error::io("cannot open", &path, error))?;
+        if file.is_empty().map_err(|error| Error::io("cannot open", &path, error))? {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
         }
         let opened = || -> duckdb::Result<_> {
@@ -99,7 +106,7 @@ impl Database {
             Ok((connection, quote(&catalog)))
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
-        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog })
+        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, file })
     }
 
     /// The main table.
@@ -146,9 +153,11 @@ impl Database {
     /// # Errors
     /// [`Busy`](ErrorKind::Busy) where the checkpoint was refused because of others; that of the checkpoint. The
     /// database is closed then too, its log kept.
-    pub(crate) fn close(self) -> Result<()> {
-        if self.checkpoint()? {
-            return Ok(());
+    pub(crate) fn close(self, fs: &dyn Fs) -> Result<()> {
+        if self.checkpoint(fs)? {
+            let path = self.path.clone();
+            drop(self);
+            return journal::remove_journal(fs, &path);
         }
         Err(Error::new(ErrorKind::Busy, format!("{} is closed with its log: it is in use", self.path.display())))
     }

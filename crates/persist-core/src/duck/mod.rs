@@ -26,6 +26,7 @@ mod export;
 mod extra;
 mod failure;
 mod fields;
+mod journal;
 mod load;
 mod query;
 mod rows;
