@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::database::{own_logs, suffixed};
-use super::journal::remove_journal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, Fs, remove_if_there, sync_dir_of};
 
@@ -15,7 +14,6 @@ pub(crate) fn aside(path: &Path) -> PathBuf {
 /// Removes what an interrupted making left.
 pub(crate) fn clear_aside(fs: &dyn Fs, path: &Path) -> Result<()> {
     let aside = aside(path);
-    remove_journal(fs, &aside)?;
     std::iter::once(&aside).chain(&own_logs(&aside)).try_for_each(|file| remove_if_there(fs, file))
 }
 

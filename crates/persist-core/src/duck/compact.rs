@@ -72,6 +72,10 @@ impl Database {
         let connection = self.connect()?;
         let blocks = metadata_blocks(&connection).map_err(|error| failed("cannot checkpoint", &self.path, error))?;
         journal::write(fs, &self.path, self.file.as_ref(), &blocks)?;
+        self.checkpoint_without_journal(&connection)
+    }
+
+    pub(super) fn checkpoint_without_journal(&self, connection: &Connection) -> Result<bool> {
         match connection.execute_batch("CHECKPOINT") {
             Ok(()) => Ok(true),
             Err(error) if is_refused_checkpoint(&error) => Ok(false),

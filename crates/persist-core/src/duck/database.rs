@@ -154,10 +154,21 @@ impl Database {
     /// [`Busy`](ErrorKind::Busy) where the checkpoint was refused because of others; that of the checkpoint. The
     /// database is closed then too, its log kept.
     pub(crate) fn close(self, fs: &dyn Fs) -> Result<()> {
-        if self.checkpoint(fs)? {
-            let path = self.path.clone();
-            drop(self);
-            return journal::remove_journal(fs, &path);
+        let done = self.checkpoint(fs)?;
+        let path = self.path.clone();
+        self.end(done)?;
+        journal::remove_journal(fs, &path)
+    }
+
+    /// As [`close`](Database::close), for a file that is made anew if this does not come to its end: it needs no journal.
+    pub(crate) fn close_aside(self) -> Result<()> {
+        let done = self.checkpoint_without_journal(&self.connect()?)?;
+        self.end(done)
+    }
+
+    fn end(self, is_checkpointed: bool) -> Result<()> {
+        if is_checkpointed {
+            return Ok(());
         }
         Err(Error::new(ErrorKind::Busy, format!("{} is closed with its log: it is in use", self.path.display())))
     }

@@ -28,7 +28,7 @@ pub(super) fn journal(path: &Path) -> PathBuf {
 }
 
 /// Removes the journal of a file that is closed, with nothing under way.
-pub(crate) fn remove_journal(fs: &dyn Fs, path: &Path) -> Result<()> {
+pub(super) fn remove_journal(fs: &dyn Fs, path: &Path) -> Result<()> {
     remove_if_there(fs, &journal(path))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn write(fs: &dyn Fs, path: &Path, file: &dyn File, blocks: &[u64]) -
 ///
 /// # Errors
 /// [`Io`](crate::ErrorKind::Io): start over.
-pub(crate) fn roll_back_checkpoint(fs: &dyn Fs, path: &Path) -> Result<bool> {
+pub(super) fn roll_back_checkpoint(fs: &dyn Fs, path: &Path) -> Result<bool> {
     let journal = journal(path);
     let exists = |path: &Path| fs.exists(path).map_err(|error| Error::io("cannot look for", path, error));
     if !exists(&journal)? || !exists(path)? {

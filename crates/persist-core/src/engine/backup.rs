@@ -70,7 +70,7 @@ impl<M: Model> Shared<M> {
         let database = Database::open(fs, &copy, &table)?;
         // So that the table itself is the whole for whoever opens the file.
         database.merge()?;
-        database.close(fs)?;
+        database.close_aside()?;
         let found = Found::in_file(fs, &copy, checksum(fs, &copy, None)?, &table)?;
         if found.seq < reached {
             let message = format!("{} lacks records: DuckDB was opened again meanwhile", copy.display());

@@ -69,7 +69,7 @@ fn fill<M: Model>(options: &Options, backup: &Backup, location: &Location, store
     }
     let database = Database::open(fs, &copy, &table)?;
     database.hand_over(store_id)?;
-    database.close(fs)
+    database.close_aside()
 }
 
 /// Refuses a place with files, but for locks and what an interrupted restore leaves.

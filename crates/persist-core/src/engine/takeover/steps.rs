@@ -250,7 +250,7 @@ fn fill<M: Model>(fs: &dyn Fs, path: &Path, table: &Table, records: &[Arc<Record
     }
     drop(appender);
     database.merge()?;
-    database.close(fs)?;
+    database.close_aside()?;
     let file = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;
     file.sync_all().map_err(|error| Error::io("cannot sync", path, error))
 }
