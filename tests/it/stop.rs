@@ -4,7 +4,7 @@ use persist_tests::stop;
 
 #[test]
 fn a_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing() {
-    let verdict = stop::run(30, 1).unwrap_or_else(|broken| panic!("{broken}"));
-    assert!(verdict.stopped > 20, "the disks hardly stopped: {verdict:?}");
+    let verdict = stop::run(40, 1).unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(verdict.stopped > 25, "the disks hardly stopped: {verdict:?}");
     assert!(verdict.acknowledged > 200 && verdict.replayed > 50, "hardly anything was at stake: {verdict:?}");
 }

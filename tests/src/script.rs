@@ -46,7 +46,7 @@ impl Script {
             return Action::Count;
         }
         let mut put = Vec::new();
-        let call = if rng.chance(1, 6) {
+        let call = if rng.chance(1, 4) {
             let calls = 1 + rng.below(9);
             Call::Batch((0..calls).map(|_| self.one(&mut rng, &mut put)).collect())
         } else {

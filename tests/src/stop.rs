@@ -1,12 +1,13 @@
 //! Stopping at any file operation: row 2 of the promises, over whole stores.
 //!
-//! A writer does what its script says, on a disk that from some operation on does nothing any more. A copy of what that
+//! A writer does what its script says, on a disk that from some operation on does nothing any more, and that
+//! one in part. A copy of what that
 //! leaves is opened on a good disk and compared, goes on, is closed, and is compared again.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use persist_dated::{DatedConfig, DatedStore, ErrorKind};
@@ -17,7 +18,7 @@ use crate::writer::{Ended, Writer, find};
 
 const DATE: &str = "2025-01-15";
 /// A workload is so many actions.
-const ACTIONS: u64 = 60;
+const ACTIONS: u64 = 50;
 /// It flushes or compacts after one in so many of them.
 const CHORES: u64 = 24;
 /// So many actions follow on a good disk.
@@ -50,12 +51,20 @@ pub fn run(points: u64, seed: u64) -> Result<Verdict, String> {
 fn stop_once(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-    // As many as a workload takes and some more, the opening among them; few points are beyond its end.
-    let left = AtomicU64::new(1 + rng.below(260));
-    let disk = FlakyDisk::new(move |_, _| {
-        let is_over = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
-        if is_over { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    // Any operation, of as many as a workload takes, or any write of the log, of which a part is written.
+    let (any, operations) = if rng.chance(1, 4) { (true, 260) } else { (false, 35) };
+    let (left, torn) = (AtomicU64::new(1 + rng.below(operations)), 200 + rng.index(2_300));
+    let is_over = AtomicBool::new(false);
+    let disk = FlakyDisk::new(move |operation, path| {
+        let counts = any || is_write_of_log(operation, path);
+        let is_last =
+            counts && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
+        if is_over.fetch_or(is_last, Ordering::SeqCst) || is_last {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        Ok(())
     });
+    let disk = disk.tearing(torn);
     let mut acknowledged = 0;
     // Where it can't even be opened there is nothing to lose.
     let opened = DatedStore::open(DATE, config(dir.path()).fs(Arc::new(disk)));
@@ -83,6 +92,10 @@ fn stop_once(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     store.close().map_err(|error| format!("I6: closing: {error}"))?;
     let store = DatedStore::open(DATE, config(copy.path())).map_err(|error| format!("I1: {error}"))?;
     find(&store, &[acknowledged], &mut scripts)
+}
+
+fn is_write_of_log(operation: &str, path: &Path) -> bool {
+    operation == "write" && path.extension().is_some_and(|extension| extension == "jsonl")
 }
 
 fn config(dir: &Path) -> DatedConfig {

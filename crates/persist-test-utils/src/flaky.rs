@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use persist_core::fs::{Access, Disk, File, Fs};
 
@@ -11,13 +12,23 @@ type Trouble = dyn Fn(&str, &Path) -> io::Result<()> + Send + Sync;
 
 /// The real disk with a hook before every operation that changes something.
 #[derive(Clone)]
-pub struct FlakyDisk(Arc<Trouble>);
+pub struct FlakyDisk {
+    trouble: Arc<Trouble>,
+    /// So many bytes of the next write that fails are written all the same.
+    torn: Arc<AtomicUsize>,
+}
 
 impl FlakyDisk {
     /// Calls `trouble` with the operation (`create`, `write`, `sync`, `rename`, `remove`, `sync_dir`, `set_len`) and the
     /// path; an error it answers is the operation's, and the operation is not done.
     pub fn new(trouble: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(trouble))
+        Self { trouble: Arc::new(trouble), torn: Arc::default() }
+    }
+
+    /// Of the first write that fails so many bytes are written all the same.
+    pub fn tearing(self, bytes: usize) -> Self {
+        self.torn.store(bytes, Ordering::Relaxed);
+        self
     }
 }
 
@@ -30,19 +41,19 @@ impl std::fmt::Debug for FlakyDisk {
 impl Fs for FlakyDisk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn File>> {
         if access == Access::CreateNew {
-            (self.0)("create", path)?;
+            (self.trouble)("create", path)?;
         }
         let file = Disk.open(path, access)?;
         Ok(Box::new(FlakyFile { file, path: path.to_owned(), disk: self.clone() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename", to)?;
+        (self.trouble)("rename", to)?;
         Disk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        (self.0)("remove", path)?;
+        (self.trouble)("remove", path)?;
         Disk.remove_file(path)
     }
 
@@ -51,7 +62,7 @@ impl Fs for FlakyDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        (self.0)("sync_dir", path)?;
+        (self.trouble)("sync_dir", path)?;
         Disk.sync_dir(path)
     }
 
@@ -64,7 +75,7 @@ impl Fs for FlakyDisk {
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        (self.0)("remove", path)?;
+        (self.trouble)("remove", path)?;
         Disk.remove_dir(path)
     }
 
@@ -86,22 +97,26 @@ impl File for FlakyFile {
     }
 
     fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
-        (self.disk.0)("write", &self.path)?;
-        self.file.write_at(offset, buf)
+        let refused = (self.disk.trouble)("write", &self.path);
+        if refused.is_err() {
+            let torn = self.disk.torn.swap(0, Ordering::Relaxed).min(buf.len());
+            self.file.write_at(offset, &buf[..torn])?;
+        }
+        refused.and_then(|()| self.file.write_at(offset, buf))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        (self.disk.0)("sync", &self.path)?;
+        (self.disk.trouble)("sync", &self.path)?;
         self.file.sync_data()
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        (self.disk.0)("sync", &self.path)?;
+        (self.disk.trouble)("sync", &self.path)?;
         self.file.sync_all()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        (self.disk.0)("set_len", &self.path)?;
+        (self.disk.trouble)("set_len", &self.path)?;
         self.file.set_len(len)
     }
 

@@ -2,10 +2,12 @@
 
 use duckdb::Connection;
 
-use super::database::Database;
+use super::database::{Database, OpenFile, unquoted};
 use super::failure::{failed, is_refused_checkpoint};
+use super::journal;
 use super::schema::{REMOVED_AT, quote};
 use crate::error::Result;
+use crate::fs::Fs;
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,16 +92,33 @@ impl Database {
     /// committed UPDATE or change of the catalog, or makes one itself. Nothing in persist does either, so that only a
     /// second checkpoint stands in the way. (FORCE would hold up every new transaction meanwhile.)
     ///
+    /// What it writes over is in the file's [journal](super::journal) before. Of checkpoints there is one at a time.
+    ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database) where the checkpoint failed; the instance is invalid then.
-    pub(crate) fn checkpoint(&self) -> Result<bool> {
+    /// [`Io`](crate::ErrorKind::Io) where the journal can't be written: there was no checkpoint of that file.
+    pub(crate) fn checkpoint(&self, fs: &dyn Fs) -> Result<bool> {
+        self.checkpoint_each(|connection, catalog, file| {
+            let blocks = metadata_blocks(connection, catalog);
+            let blocks = blocks.map_err(|error| failed("cannot checkpoint", &file.path, error))?;
+            journal::write(fs, &file.path, file.raw.as_ref(), &blocks)
+        })
+    }
+
+    /// As [`checkpoint`](Database::checkpoint), of files that are made anew if it is cut off.
+    pub(super) fn checkpoint_aside(&self) -> Result<bool> {
+        self.checkpoint_each(|_, _, _| Ok(()))
+    }
+
+    fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &OpenFile) -> Result<()>) -> Result<bool> {
         let connection = self.connect()?;
         // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
-        for catalog in self.catalogs() {
+        for (catalog, file) in self.catalogs().into_iter().zip(&self.files) {
+            prepare(&connection, catalog, file)?;
             match connection.execute_batch(&format!("CHECKPOINT {catalog}")) {
                 Ok(()) => {}
                 Err(error) if is_refused_checkpoint(&error) => return Ok(false),
-                Err(error) => return Err(failed("cannot checkpoint", &self.path, error)),
+                Err(error) => return Err(failed("cannot checkpoint", &file.path, error)),
             }
         }
         Ok(true)
@@ -126,4 +145,13 @@ impl Database {
         let counted = self.connect()?.query_row(&sql, [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
     }
+}
+
+/// The blocks of the file in which DuckDB keeps what says where everything is.
+fn metadata_blocks(connection: &Connection, catalog: &str) -> duckdb::Result<Vec<u64>> {
+    let name = unquoted(catalog).replace('\'', "''");
+    let sql = format!("SELECT DISTINCT block_id::UBIGINT FROM pragma_metadata_info('{name}')");
+    let mut statement = connection.prepare(&sql)?;
+    let blocks = statement.query_map([], |row| row.get(0))?;
+    blocks.collect()
 }

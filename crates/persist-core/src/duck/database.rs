@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 
 use super::append::Appender;
 use super::failure::failed;
+use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, Fs};
+use crate::fs::{Access, File, Fs};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -26,6 +27,31 @@ pub(crate) struct Database {
     catalog: String,
     /// The name of the file with the base, quoted: the same, but for a model that keeps all writes.
     base_catalog: String,
+    /// The main file, and that of the base where it has its own.
+    pub(super) files: Vec<OpenFile>,
+}
+
+/// A file that DuckDB has open, to read what a checkpoint writes over. It is opened before DuckDB opens it and closed
+/// after, for which it stands behind the connection in [`Database`]: a close in between would take away DuckDB's lock.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) path: PathBuf,
+    pub(super) raw: Box<dyn File>,
+}
+
+impl OpenFile {
+    /// Opens a file that is a whole database: what a checkpoint left unfinished is put back before.
+    fn open(fs: &dyn Fs, path: &Path, read_only: bool) -> Result<Self> {
+        if !read_only {
+            journal::roll_back_checkpoint(fs, path)?;
+        }
+        let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
+        // DuckDB would make a new database of a missing file, and of an empty one.
+        if raw.is_empty().map_err(|error| Error::io("cannot open", path, error))? {
+            return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
+        }
+        Ok(Self { path: path.to_owned(), raw })
+    }
 }
 
 /// How far a database has been flushed, and for whom.
@@ -101,7 +127,7 @@ impl Database {
     /// Attaches the file of the newest records.
     fn attach_base(&mut self, fs: &dyn Fs, path: &Path, read_only: bool) -> Result<()> {
         const NAME: &str = "persist_latest";
-        refuse_empty(fs, path)?;
+        let file = OpenFile::open(fs, path, read_only)?;
         let Some(text) = path.to_str() else {
             return Err(Error::config(format!("{} is not Unicode, which DuckDB can't take here", path.display())));
         };
@@ -110,13 +136,14 @@ impl Database {
         self.root.lock().execute_batch(&sql).map_err(|error| failed("cannot open", path, error))?;
         schema::check(&self.root.lock(), path, &self.table, NAME, true)?;
         self.base_catalog = quote(NAME);
+        self.files.push(file);
         Ok(())
     }
 
     fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, read_only: bool) -> Result<Self> {
         let mode = if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
         let path = plain(path)?;
-        refuse_empty(fs, &path)?;
+        let file = OpenFile::open(fs, &path, read_only)?;
         let opened = || -> duckdb::Result<_> {
             let connection = connect(&path, mode)?;
             let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
@@ -124,7 +151,7 @@ impl Database {
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         let base_catalog = catalog.clone();
-        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog })
+        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog, files: vec![file] })
     }
 
     /// The main table.
@@ -176,8 +203,21 @@ impl Database {
     /// # Errors
     /// [`Busy`](ErrorKind::Busy) where the checkpoint was refused because of others; that of the checkpoint. The
     /// database is closed then too, its log kept.
-    pub(crate) fn close(self) -> Result<()> {
-        if self.checkpoint()? {
+    pub(crate) fn close(self, fs: &dyn Fs) -> Result<()> {
+        let done = self.checkpoint(fs)?;
+        let files: Vec<PathBuf> = self.files.iter().map(|file| file.path.clone()).collect();
+        self.end(done)?;
+        files.iter().try_for_each(|file| journal::remove_journal(fs, file))
+    }
+
+    /// As [`close`](Database::close), for a file that is made anew if this does not come to its end: it needs no journal.
+    pub(crate) fn close_aside(self) -> Result<()> {
+        let done = self.checkpoint_aside()?;
+        self.end(done)
+    }
+
+    fn end(self, is_checkpointed: bool) -> Result<()> {
+        if is_checkpointed {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Busy, format!("{} is closed with its log: it is in use", self.path.display())))
@@ -238,17 +278,8 @@ fn qualified(catalog: &str, name: &str) -> String {
     format!("{catalog}.\"main\".{}", quote(name))
 }
 
-fn unquoted(name: &str) -> String {
+pub(super) fn unquoted(name: &str) -> String {
     name.trim_matches('"').replace("\"\"", "\"")
-}
-
-/// DuckDB would make a new database of a missing file, and of an empty one.
-fn refuse_empty(fs: &dyn Fs, path: &Path) -> Result<()> {
-    let found = fs.open(path, Access::Read).and_then(|file| file.is_empty());
-    if found.map_err(|error| Error::io("cannot open", path, error))? {
-        return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
-    }
-    Ok(())
 }
 
 /// The files that DuckDB keeps beside a database while it has no checkpoint of everything: the log, the log that

@@ -28,6 +28,7 @@ mod failure;
 mod fields;
 mod health;
 mod history;
+mod journal;
 mod load;
 mod query;
 mod rows;

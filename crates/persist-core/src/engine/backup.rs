@@ -88,7 +88,7 @@ impl<M: Model> Shared<M> {
         let database = Database::open(fs, &copy, &table)?;
         // So that the table itself is the whole for whoever opens the file.
         database.merge()?;
-        database.close()?;
+        database.close_aside()?;
         let known =
             files.iter().map(|file| BackupFile::of(fs, &aside(file), file, None)).collect::<Result<Vec<_>>>()?;
         let found = Found::in_files(fs, &copy, known, &table)?;

@@ -46,7 +46,7 @@ impl<M: Model> Engine<M> {
         self.shared.compact()?;
         self.shared.publish_status();
         if let Some(database) = self.shared.database.take(PATIENCE)? {
-            database.close()?;
+            database.close(self.shared.options.fs.as_ref())?;
         }
         self.shared.database.remove_logs_set_aside()
     }

@@ -174,7 +174,7 @@ impl<M: Model> Shared<M> {
         // not hold, and an instance that was opened again in between holds less than its predecessor.
         let database = self.database.get()?;
         let watermark = database.state()?.watermark;
-        if !database.checkpoint()? {
+        if !database.checkpoint(self.options.fs.as_ref())? {
             return Ok(false);
         }
         sync_dir_of(self.options.fs.as_ref(), self.database.path())?;

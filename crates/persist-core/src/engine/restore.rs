@@ -74,7 +74,7 @@ fn fill(options: &Options, table: &Table, backup: &Backup, location: &Location, 
     }
     let database = Database::open(fs, &copy, table)?;
     database.hand_over(store_id)?;
-    database.close()
+    database.close_aside()
 }
 
 /// Refuses a place with files, but for locks and what an interrupted restore leaves.

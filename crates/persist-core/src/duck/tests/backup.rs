@@ -19,7 +19,7 @@ fn a_copy_has_base_delta_and_watermark_of_one_moment_and_is_a_file_of_its_own() 
     let (expected, state) = (loaded(&database), database.state().unwrap());
     database.copy_to(&path, "copy").unwrap();
     appender.append(&[numbered(9_999, 5_001)], 5_001, AT).unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     let copy = Database::open_to_read(&Disk, &path, &Table::of::<Dated>(crate::extra::ExtraSchema::default())).unwrap();
     assert_eq!((loaded(&copy), copy.state().unwrap()), (expected.clone(), state.clone()));
     assert_eq!(copy.check_rows().unwrap(), 4_000);
@@ -28,7 +28,7 @@ fn a_copy_has_base_delta_and_watermark_of_one_moment_and_is_a_file_of_its_own() 
     copy.merge().unwrap();
     assert_eq!((queried(&copy), copy.check_rows().unwrap()), (expected, 4_000));
     copy.hand_over("store-2").unwrap();
-    copy.close().unwrap();
+    copy.close(&Disk).unwrap();
     refuse_own_logs(&Disk, &path).unwrap();
     let handed_over = reopen(&path).state().unwrap();
     assert_eq!((&*handed_over.store_id, handed_over.watermark, handed_over.at), ("store-2", 5_000, AT + 7));
@@ -46,10 +46,10 @@ fn neither_an_old_reader_nor_one_of_all_databases_hinders_a_copy_or_the_checkpoi
     database.copy_to(&path, "copy").unwrap();
     let copy = reopen(&path);
     assert_eq!(loaded(&copy), expected);
-    copy.close().unwrap();
+    copy.close(&Disk).unwrap();
     appender.append(&[numbered(9_999, 5_001)], 5_001, AT).unwrap();
     database.merge().unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     drop(reader);
     assert_eq!(database.check_rows().unwrap(), 4_001);
 }
@@ -65,7 +65,7 @@ fn a_copy_that_cannot_be_made_leaves_the_database_as_it_was() {
     let error = database.copy_to(&path, "copy").unwrap_err();
     assert!(error.to_string().contains("it's a copy"), "{error}");
     appender.append(&[numbered(9_999, 5_001)], 5_001, AT).unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     database.copy_to(&path.with_extension("2"), "copy").unwrap();
     assert_eq!(reopen(&path.with_extension("2")).check_rows().unwrap(), 4_001);
 }
@@ -81,7 +81,7 @@ fn a_file_that_was_not_closed_is_not_put_in_place() {
     let error = put_in_place(&Disk, &other).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("other.duckdb.new.wal") && !other.exists(), "{error}");
-    reopen(&aside(&other)).close().unwrap();
+    reopen(&aside(&other)).close(&Disk).unwrap();
     put_in_place(&Disk, &other).unwrap();
     assert_eq!(reopen(&other).check_rows().unwrap(), 1);
 }

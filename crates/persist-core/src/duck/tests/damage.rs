@@ -17,7 +17,7 @@ fn filled() -> (TempDir, PathBuf, BTreeMap<Id, (String, u32)>) {
     appender.append(&rows(10_000, 11_000), 11_000, AT).unwrap();
     let expected = loaded(&database);
     drop(appender);
-    database.close().unwrap();
+    database.close(&Disk).unwrap();
     (dir, path, expected)
 }
 
@@ -32,7 +32,7 @@ fn use_all(path: &Path) -> Result<BTreeMap<Id, (String, u32)>, Error> {
     database.query("SELECT count(DISTINCT data) FROM storage")?;
     database.merge()?;
     assert_eq!(database.state()?.watermark, 11_000);
-    database.close()?;
+    database.close(&Disk)?;
     Ok(found)
 }
 

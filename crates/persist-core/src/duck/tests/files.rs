@@ -31,7 +31,7 @@ fn a_new_file_has_empty_tables_and_no_log() {
     let state = State { store_id: STORE.into(), watermark: 0, at: 0, applied: 0, base_rows: 0, delta_rows: 0 };
     assert_eq!(database.state().unwrap(), state);
     assert_eq!(database.query("SELECT * FROM storage").unwrap().columns(), Dated::COLUMNS.map_names());
-    database.close().unwrap();
+    database.close(&Disk).unwrap();
     assert_eq!(names(&dir), ["data.duckdb"]);
 }
 
@@ -186,7 +186,7 @@ fn any_other_file_name_will_do() {
         database.merge().unwrap();
         assert_eq!(queried(&database).len(), 1, "{name}");
         drop(appender);
-        database.close().unwrap();
+        database.close(&Disk).unwrap();
         assert_eq!(names(&dir), [name]);
     }
 }
@@ -202,7 +202,7 @@ fn dropping_keeps_the_log_and_closing_leaves_none() {
     assert_eq!(fs::metadata(&path).unwrap().len(), main_file);
     let database = reopen(&path);
     assert_eq!(database.state().unwrap().watermark, 1);
-    database.close().unwrap();
+    database.close(&Disk).unwrap();
     assert_eq!(names(&dir), ["data.duckdb"]);
     assert_eq!(reopen(&path).state().unwrap().delta_rows, 1);
 }
@@ -232,7 +232,7 @@ fn without_its_log_the_main_file_is_as_of_the_last_checkpoint() {
     let mut appender = database.appender().unwrap();
     let batch = |from: u64| (from..from + 500).map(|n| numbered(n, n)).collect::<Vec<_>>();
     appender.append(&batch(1), 500, AT).unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     appender.append(&batch(501), 1_000, AT).unwrap();
     database.merge().unwrap();
     appender.append(&batch(1_001), 1_500, AT).unwrap();
@@ -256,10 +256,10 @@ fn a_checkpoint_waits_for_others_only_after_an_update() {
     reader.execute_batch("BEGIN; FROM storage_delta").unwrap();
     database.merge().unwrap();
     appender.append(&[numbered(3, 3)], 3, AT).unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     meddle(&database, "UPDATE storage SET version = 9");
-    assert!(!database.checkpoint().unwrap());
-    let error = database.close().unwrap_err();
+    assert!(!database.checkpoint(&Disk).unwrap());
+    let error = database.close(&Disk).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
 }
 
@@ -271,7 +271,7 @@ fn an_instance_that_gave_up_says_so() {
     appender.append(&[numbered(1, 1)], 1, AT).unwrap();
     assert!(!is_invalidated(&database.query("SELECT nothing").unwrap_err()));
     meddle(&database, "SET debug_checkpoint_abort = 'before_header'");
-    let error = database.checkpoint().unwrap_err();
+    let error = database.checkpoint(&Disk).unwrap_err();
     assert!(is_invalidated(&error), "{error}");
     let error = appender.append(&[numbered(2, 2)], 2, AT).unwrap_err();
     assert!(is_invalidated(&error), "{error}");

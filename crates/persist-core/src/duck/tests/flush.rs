@@ -166,7 +166,7 @@ fn large_data_comes_back() {
     let records: Vec<_> = (1..=9).map(|n| record(&format!("k{n}"), None, n, &large(n))).collect();
     appender.append(&records, 9, AT).unwrap();
     database.merge().unwrap();
-    assert!(database.checkpoint().unwrap());
+    assert!(database.checkpoint(&Disk).unwrap());
     let found = loaded(&database);
     assert_eq!(found.len(), 9);
     for n in 1..=9 {

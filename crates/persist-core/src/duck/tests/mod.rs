@@ -6,6 +6,7 @@ mod backup;
 mod damage;
 mod files;
 mod flush;
+mod journal;
 mod sql;
 mod together;
 

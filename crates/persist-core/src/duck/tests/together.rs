@@ -44,7 +44,7 @@ fn nothing_is_lost_or_doubled_while_all_go_on_at_once() {
             let _ends = Ends(&done);
             let mut refused = 0;
             while !done.load(Ordering::SeqCst) {
-                refused += u64::from(!database.checkpoint().unwrap());
+                refused += u64::from(!database.checkpoint(&Disk).unwrap());
             }
             refused
         });
@@ -83,7 +83,7 @@ fn nothing_is_lost_or_doubled_while_all_go_on_at_once() {
     assert_eq!(database.count_duplicates().unwrap(), 0);
     drop(appender);
     let path = dir.path().join("data.duckdb");
-    database.close().unwrap();
+    database.close(&Disk).unwrap();
     let database = reopen(&path);
     assert_eq!(loaded(&database), expected);
     assert_eq!(database.state().unwrap().watermark, BATCHES * ROWS);
@@ -102,7 +102,7 @@ fn a_load_in_flight_keeps_its_state_and_stops_nobody() {
             // Between the rows of the base and those of the delta, the delta moves into the base.
             database.merge().unwrap();
             appender.append(&[numbered(9_999, 4_001)], 4_001, AT).unwrap();
-            assert!(database.checkpoint().unwrap());
+            assert!(database.checkpoint(&Disk).unwrap());
             assert_eq!(queried(&database).len(), 4_001);
         }
         rows += 1;

@@ -145,11 +145,7 @@ impl<M: Model> Takeover<M> {
         let records: Vec<_> = self.records.all.into_iter().enumerate().map(numbered).collect();
         fill(fs, &ours, table, &records, self.at)?;
 
-        if !self.original.checkpoint()? {
-            let message = format!("{} is in use and can't be checkpointed", places.database.display());
-            return Err(Error::new(ErrorKind::Busy, message));
-        }
-        drop(self.original);
+        self.original.close(fs)?;
         for log in own_logs(places.database) {
             if exists(fs, &log)? {
                 let message = format!("{} is still there after a checkpoint", log.display());
@@ -262,7 +258,7 @@ fn fill<M: Model>(fs: &dyn Fs, path: &Path, table: &Table, records: &[Arc<Record
     }
     drop(appender);
     database.merge()?;
-    database.close()?;
+    database.close_aside()?;
     let file = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;
     file.sync_all().map_err(|error| Error::io("cannot sync", path, error))
 }
