@@ -45,15 +45,12 @@ impl Database {
         let moved = connection.execute(&format!("INSERT INTO {base} {newest}"), [])?;
         connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
         connection.execute(&format!("INSERT INTO {removed} {newly_removed}"), [])?;
+        let superseded_watermarks =
+            format!("DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})");
         match self.applied_meta() {
             None => {
                 connection.execute(&format!("DELETE FROM {delta}"), [])?;
-                connection.execute(
-                    &format!(
-                        "DELETE FROM {meta} WHERE rowid <> (SELECT arg_max(rowid, (watermark, rowid)) FROM {meta})"
-                    ),
-                    [],
-                )?;
+                connection.execute(&superseded_watermarks, [])?;
             }
             Some(applied) => {
                 connection.execute(&format!("DELETE FROM {applied}"), [])?;
@@ -64,6 +61,10 @@ impl Database {
         }
         let base_rows = connection.query_row(&format!("SELECT count(*) FROM {base}"), [], |row| row.get(0))?;
         connection.execute_batch("COMMIT")?;
+        if self.table.history.is_some() {
+            // They are in the other file, which one transaction can't write as well.
+            connection.execute(&superseded_watermarks, [])?;
+        }
         Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
     }
 

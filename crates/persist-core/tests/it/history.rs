@@ -208,6 +208,8 @@ fn history_and_newest_agree_with_a_naive_store_whatever_happens() {
         check(&store, &naive);
         store.load_all().unwrap();
         assert_eq!(store.len(), naive.latest().len());
+        store.compact().unwrap();
+        assert_eq!(rows(&store, "SELECT count(*) FROM persist_meta"), [json!([1])], "a watermark for each flush stays");
         store.close().unwrap();
         check(&open(dir.path()), &naive);
     }
