@@ -2,7 +2,7 @@
 
 use duckdb::Connection;
 
-use super::database::{Database, HeldFile, unquoted};
+use super::database::{Database, Held, unquoted};
 use super::failure::{failed, is_refused_checkpoint};
 use super::journal;
 use super::schema::{REMOVED_AT, quote};
@@ -111,7 +111,7 @@ impl Database {
         self.checkpoint_each(|_, _, _| Ok(()))
     }
 
-    fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &HeldFile) -> Result<()>) -> Result<bool> {
+    fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &Held) -> Result<()>) -> Result<bool> {
         let connection = self.connect()?;
         // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
         for (catalog, file) in self.catalogs().into_iter().zip(&self.files) {

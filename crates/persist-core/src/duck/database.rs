@@ -28,18 +28,18 @@ pub(crate) struct Database {
     /// The name of the file with the base, quoted: the same, but for a model that keeps all writes.
     base_catalog: String,
     /// The main file, and that of the base where it has its own.
-    pub(super) files: Vec<HeldFile>,
+    pub(super) files: Vec<Held>,
 }
 
 /// A file that DuckDB has open, to read what a checkpoint writes over. It is opened before DuckDB opens it and closed
 /// after, for which it stands behind the connection in [`Database`]: a close in between would take away DuckDB's lock.
 #[derive(Debug)]
-pub(super) struct HeldFile {
+pub(super) struct Held {
     pub(super) path: PathBuf,
     pub(super) raw: Box<dyn File>,
 }
 
-impl HeldFile {
+impl Held {
     /// Opens a file that is a whole database: what a checkpoint left unfinished is put back before.
     fn open(fs: &dyn Fs, path: &Path, read_only: bool) -> Result<Self> {
         if !read_only {
@@ -127,7 +127,7 @@ impl Database {
     /// Attaches the file of the newest records.
     fn attach_base(&mut self, fs: &dyn Fs, path: &Path, read_only: bool) -> Result<()> {
         const NAME: &str = "persist_latest";
-        let file = HeldFile::open(fs, path, read_only)?;
+        let file = Held::open(fs, path, read_only)?;
         let Some(text) = path.to_str() else {
             return Err(Error::config(format!("{} is not Unicode, which DuckDB can't take here", path.display())));
         };
@@ -143,7 +143,7 @@ impl Database {
     fn open_unchecked(fs: &dyn Fs, path: &Path, table: &Table, read_only: bool) -> Result<Self> {
         let mode = if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
         let path = plain(path)?;
-        let file = HeldFile::open(fs, &path, read_only)?;
+        let file = Held::open(fs, &path, read_only)?;
         let opened = || -> duckdb::Result<_> {
             let connection = connect(&path, mode)?;
             let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
