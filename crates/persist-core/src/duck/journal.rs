@@ -3,7 +3,7 @@
 //! DuckDB keeps what its last checkpoint needs, with one exception: a block of metadata, 256 KiB in 64 parts, is written
 //! again in place when one of its free parts is filled. If the process is killed or the power fails within that write,
 //! the parts in use are still the old ones, but the block's checksum is wrong, and the file can't be opened any more.
-//! (Tried: 1 of some 1,000 kills of a busy store.) So before a checkpoint these blocks are copied into `{path}.journal`.
+//! (Seen in the kill test.) So before a checkpoint these blocks are copied into `{path}.journal`.
 //! If the checkpoint was not finished, which the file's headers tell, they are put back before the file is opened.
 
 use std::path::{Path, PathBuf};
