@@ -5,10 +5,11 @@
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
 //! - [`linear`]: whether concurrent answers about one id could have come one after another.
+//! - [`subject`]: [`Subject`], what the tests that run on every store see of one.
 //! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
-//! But for `example`, `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
+//! But for `example`, `folder`, `flaky` and `subject`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
 //! test exactly.
 
 // A test that trips over its own tools should stop at that line.
@@ -21,6 +22,7 @@ pub mod linear;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
+pub mod subject;
 
 pub use example::{example_folder, example_program};
 pub use flaky::FlakyDisk;
@@ -28,3 +30,4 @@ pub use folder::copy_as_crash_leaves_it;
 pub use oracle::Oracle;
 pub use rng::Rng;
 pub use sim::{Fault, Op, SimFs, What, When, errno, is_stopped};
+pub use subject::{Settings, Subject};

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use persist_dated::{DatedConfig, DatedStore, Durability, IntoTimestamp};
 use persist_test_utils::oracle::{Call, Changed, Conflict, Expect, Id};
-use persist_test_utils::{Oracle, copy_as_crash_leaves_it};
+use persist_test_utils::subject::Waiting;
+use persist_test_utils::{Oracle, Subject, copy_as_crash_leaves_it};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Map, Value, json};
 
-use crate::perform::{Waiting, data, id, perform, submit};
 use crate::quiet;
+use crate::subject::DatedSubject;
 
 pub(crate) fn config(cases: u32) -> ProptestConfig {
     let seeds = FileFailurePersistence::SourceParallel("proptest-regressions");
@@ -49,8 +50,7 @@ enum How {
 }
 
 fn some_id() -> impl Strategy<Value = Id> {
-    (0..6_u8, proptest::option::of(0..3_u8))
-        .prop_map(|(key, process)| id(&format!("k{key}"), process.map(|process| format!("p{process}")).as_deref()))
+    (0..6_u8, 0..4_u64).prop_map(|(key, n)| DatedSubject::id(&format!("k{key}"), n))
 }
 
 fn expect() -> impl Strategy<Value = Option<Expect>> {
@@ -91,7 +91,7 @@ fn tell_apart(call: &Call, last: &mut u64) -> Call {
     match call {
         Call::Put(id, _, expect) => {
             *last += 1;
-            Call::Put(id.clone(), data(id, Map::from_iter([("n".to_owned(), json!(last))])), *expect)
+            Call::Put(id.clone(), DatedSubject::data(id, Map::from_iter([("n".to_owned(), json!(last))])), *expect)
         }
         Call::Batch(calls) => Call::Batch(calls.iter().map(|call| tell_apart(call, last)).collect()),
         other => other.clone(),
@@ -103,7 +103,7 @@ struct Run {
     folders: Vec<tempfile::TempDir>,
     records_per_segment: u64,
     batch_size: usize,
-    store: Option<DatedStore>,
+    store: Option<DatedSubject>,
     oracle: Oracle,
     puts: u64,
     /// What nobody has waited for yet, and what it has to answer.
@@ -119,11 +119,11 @@ impl Run {
     }
 
     fn open(&mut self) {
-        self.store = Some(DatedStore::open("2025-01-15", self.config()).unwrap());
+        self.store = Some(DatedSubject(DatedStore::open("2025-01-15", self.config()).unwrap()));
     }
 
     fn store(&self) -> &DatedStore {
-        self.store.as_ref().unwrap()
+        &self.store.as_ref().unwrap().0
     }
 
     fn write(&mut self, call: &Call, how: How) {
@@ -138,13 +138,13 @@ impl Run {
             How::Os => Durability::Os,
             How::Interval => Durability::Interval(Duration::from_millis(1)),
             How::Ticket => {
-                let waiting = submit(self.store(), &call, Durability::Sync).unwrap();
+                let waiting = self.store.as_ref().unwrap().submit(&call, Durability::Sync).unwrap();
                 self.under_way.push((waiting, expected));
                 self.possible.push(before);
                 return;
             }
         };
-        assert_eq!(perform(self.store(), &call, durability).unwrap(), expected, "{call:?}");
+        assert_eq!(self.store.as_ref().unwrap().perform(&call, durability).unwrap(), expected, "{call:?}");
         assert_eq!(self.store().stats().last_seq, self.oracle.writes());
         if self.oracle.writes() > before.writes() {
             // With it all that was written before is acknowledged.

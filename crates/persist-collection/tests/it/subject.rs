@@ -1,0 +1,169 @@
+//! A collection store as the tests see it that run on every store. The member `value` of a record's data is its typed
+//! value as well, and is read back as that.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use persist_collection::{
+    Batch, CollectionConfig, CollectionStore, DatabaseFile, ItemName, Put, Record, Result, Rows, Scalar,
+};
+use persist_test_utils::oracle::{Changed, Id};
+use persist_test_utils::subject::Told;
+use persist_test_utils::{Settings, configured, subject};
+use serde_json::{Map, Value, json};
+
+const IN_SQL: &str = "
+    SELECT (SELECT count(*) FROM storage_latest) AS ids, coalesce(sum(version), 0)::BIGINT AS versions
+    FROM (SELECT max(version) AS version FROM storage_history GROUP BY key, collection_name, item_name
+          HAVING arg_max(persist_op, persist_seq) = 0)";
+
+subject! {
+    /// A collection store.
+    CollectionSubject(CollectionStore<Collection>) of persist_collection {
+        const PER_KEY: u64 = 6;
+        const HAS_SPECIALS: bool = true;
+        const HAS_COLLECTIONS: bool = true;
+
+        fn open(dir: &Path, day: u8, settings: &Settings) -> Result<Self> {
+            CollectionStore::open(date(day).as_str(), config(dir, settings)).map(Self)
+        }
+
+        fn restore(backup: &Path, dir: &Path, day: u8, settings: &Settings) -> Result<u64> {
+            CollectionStore::restore(backup, date(day).as_str(), config(dir, settings)).map(|backup| backup.seq)
+        }
+
+        fn verify_backup(backup: &Path, settings: &Settings) -> Result<u64> {
+            CollectionStore::verify_backup(backup, &config(backup, settings)).map(|backup| backup.seq)
+        }
+
+        fn id(key: &str, n: u64) -> Id {
+            let collection = if n < 2 { String::new() } else { format!("c{}", n / 2) };
+            (key.to_owned(), vec![Some(collection), Some(format!("i{}", n % 2))])
+        }
+
+        /// The typed value changes its type with the number that the data have.
+        fn data(_: &Id, mut fields: Map<String, Value>) -> Value {
+            let number = ["n", "action"].iter().find_map(|name| fields.get(*name)?.as_u64());
+            fields.entry("value").or_insert(number.map_or(Value::Null, |n| match n % 5 {
+                0 => json!(n),
+                1 => json!(n as f64 / 8.0),
+                2 => json!(format!("text {n}")),
+                3 => json!(i64::MIN + n as i64),
+                _ => Value::Null,
+            }));
+            fields.entry("timestamp").or_insert(json!("2025-01-15T00:00:00+00:00"));
+            Value::Object(fields)
+        }
+
+        fn history(&self, prefix: &str) -> Result<Option<Vec<Told>>> {
+            let prefix = prefix.replace('\'', "''");
+            let sql = format!(
+                "SELECT key, collection_name, item_name, version, persist_op, data, value_int, value_float, value_string \
+                 FROM storage_history WHERE starts_with(key, '{prefix}') ORDER BY persist_seq"
+            );
+            self.0.query(&sql).map(|rows| Some(writes(&rows)))
+        }
+
+        fn roll_to(&self, day: u8) -> Result<()> {
+            self.0.roll_to(date(day).as_str())
+        }
+    }
+}
+
+/// The rows of the history, as `history` asks for them.
+fn writes(rows: &Rows) -> Vec<Told> {
+    let write = |row: &[Value]| {
+        let text = |at: usize| row[at].as_str().map(str::to_owned);
+        let id = (text(0).unwrap_or_default(), vec![text(1), text(2)]);
+        let version = row[3].as_u64().unwrap_or_default() as u32;
+        if row[4] != 0 {
+            return (Changed::Removed(id, version), None);
+        }
+        let mut data: Value = row[5].as_str().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+        data["value"] = row[6..].iter().find(|value| !value.is_null()).cloned().unwrap_or_default();
+        (Changed::Put(id, version), Some(data))
+    };
+    rows.iter().map(write).collect()
+}
+
+fn date(day: u8) -> String {
+    format!("2025-12-{day:02}")
+}
+
+fn config(dir: &Path, settings: &Settings) -> CollectionConfig {
+    configured!(CollectionConfig::new(dir), settings)
+}
+
+/// Collection and item.
+fn names(id: &Id) -> (&str, &str) {
+    (id.1[0].as_deref().unwrap_or_default(), id.1[1].as_deref().unwrap_or_default())
+}
+
+fn address<'a, T>(put: Put<'a, T>, id: &'a Id, data: &Value) -> Put<'a, T> {
+    let (collection, item) = names(id);
+    put.collection(collection).item(item).value(data.get("value"))
+}
+
+fn find(store: &CollectionStore, id: &Id) -> Result<Option<Arc<Record>>> {
+    let (collection, item) = names(id);
+    store.get_item(&id.0, collection, item)
+}
+
+fn records(store: &CollectionStore, prefix: &str) -> Result<Vec<Arc<Record>>> {
+    Ok(store.iter_with_prefix(prefix)?.collect())
+}
+
+fn keys(store: &CollectionStore, prefix: &str) -> Result<Vec<String>> {
+    Ok(store.keys_with_prefix(prefix)?.collect())
+}
+
+fn remove(store: &CollectionStore, id: &Id, version: Option<u32>) -> Result<Option<Arc<Record>>> {
+    let (collection, item) = names(id);
+    match version {
+        Some(version) => store.remove_item_if_version(&id.0, collection, item, version),
+        None => store.remove_item(&id.0, collection, item),
+    }
+}
+
+fn add_removal(batch: &mut Batch<'_>, id: &Id, version: Option<u32>) {
+    let (collection, item) = names(id);
+    match version {
+        Some(version) => batch.remove_item_if_version(&id.0, collection, item, version),
+        None => batch.remove_item(&id.0, collection, item),
+    }
+}
+
+fn remove_all(store: &CollectionStore, key: &str, within: Option<Option<&str>>) -> Result<Vec<Arc<Record>>> {
+    match within {
+        Some(collection) => store.remove_collection(key, collection.unwrap_or_default()),
+        None => store.remove_key(key),
+    }
+}
+
+fn add_removal_of_all(batch: &mut Batch<'_>, key: &str, within: Option<Option<&str>>) {
+    match within {
+        Some(collection) => batch.remove_collection(key, collection.unwrap_or_default()),
+        None => batch.remove_key(key),
+    }
+}
+
+fn id_of(key: &str, name: &ItemName) -> Id {
+    (key.to_owned(), vec![Some(name.collection().to_owned()), Some(name.item().to_owned())])
+}
+
+fn data_of(record: &Record) -> Result<Value> {
+    let mut data: Value = record.to()?;
+    data["value"] = match record.typed_value() {
+        Some(Scalar::Int(value)) => json!(value),
+        Some(Scalar::Float(value)) => json!(value),
+        Some(Scalar::Text(value)) => json!(value),
+        None => Value::Null,
+    };
+    Ok(data)
+}
+
+fn more_problems(store: &CollectionStore) -> Result<Vec<String>> {
+    let files = [DatabaseFile::Main, DatabaseFile::Latest];
+    let problems = files.into_iter().map(|file| store.check_database_health(file)).collect::<Result<Vec<_>>>()?;
+    Ok(problems.concat())
+}
