@@ -118,7 +118,9 @@ fn kill_once<S: Subject>(
         for _ in 0..=rng.below(80) {
             let _ = acknowledgements.recv_timeout(PATIENCE);
         }
-        std::thread::sleep(Duration::from_micros(rng.range(0..30_000)));
+        // Now and then so long that a backup can be done.
+        let longest = if rng.chance(1, 10) { 500_000 } else { 30_000 };
+        std::thread::sleep(Duration::from_micros(rng.range(0..longest)));
     }
     let ended = end(&mut child)?;
     let last = reader.join().map_err(|_| "the reader of the pipe panicked")?;

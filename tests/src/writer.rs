@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use persist_dated::{Durability, Error};
-use persist_test_utils::oracle::{Call, Changed, Conflict, Expect, Id};
-use persist_test_utils::subject::{Outcome, Told, Waiting};
+use persist_test_utils::oracle::{Call, Changed, Conflict, Expect};
+use persist_test_utils::subject::{Outcome, Row, Told, Waiting};
 use persist_test_utils::{Rng, Subject};
 use serde_json::{Value, json};
 
@@ -165,21 +165,25 @@ pub(crate) fn find<S: Subject>(store: &S, acknowledged: &[u64], scripts: &mut [S
     if versions != counts.iter().sum::<u64>() {
         return Err(format!("I2: {counts:?} were counted, in {versions} versions: an update was lost or doubled"));
     }
-    let own: u64 = scripts.iter().map(|script| script.records.len() as u64).sum();
-    let of_rows = scripts.iter().flat_map(|script| script.records.rows()).map(|(_, version, _)| u64::from(version));
-    let wanted = (own + u64::from(versions > 0), of_rows.sum::<u64>() + versions);
-    let (ids, sum) = store.in_sql().map_err(failed)?;
-    let in_memory = store.rows("").map_err(failed)?.len() as u64;
-    if (ids, sum) != wanted || in_memory != ids {
-        return Err(format!("I2: {ids} rows of {sum} versions in DuckDB, {in_memory} in memory, not {wanted:?}"));
+    let rows = store.rows("").map_err(failed)?;
+    let own: usize = scripts.iter().map(|script| script.records.len()).sum();
+    if rows.len() != own + usize::from(versions > 0) {
+        return Err(format!("I2: {} records are there, and {own} are known", rows.len()));
+    }
+    let table = store.table().map_err(failed)?;
+    if table != rows {
+        return Err(format!("I2: DuckDB has {table:?}, memory {rows:?}"));
     }
     let problems = store.problems().map_err(failed)?;
     if !problems.is_empty() {
         return Err(format!("I2, I3: {problems:?}"));
     }
-    let Some(told) = store.history("").map_err(failed)? else { return Ok(()) };
+    let Some(told) = store.history().map_err(failed)? else { return Ok(()) };
     for script in scripts.iter() {
-        check_history(told.iter().filter(|(changed, _)| changed.id().0.starts_with(&script.prefix())), script)?;
+        check_history(told.iter().filter(|told| told.changed.id().0.starts_with(&script.prefix())), script)?;
+    }
+    if told.iter().zip(1..).any(|(told, seq)| told.seq != seq) {
+        return Err("I2: a write is missing in the history, or there twice".to_owned());
     }
     if told.len() as u64 != versions + scripts.iter().map(|script| script.records.writes()).sum::<u64>() {
         return Err(format!("I2: there are {} writes in the history, of others too", told.len()));
@@ -192,9 +196,9 @@ fn check_history<'a, S: Subject>(mut told: impl Iterator<Item = &'a Told>, scrip
     for changes in script.past.chunk_by(|one, other| one.0 == other.0) {
         // Within an action those of one removal have no order.
         let mut of_action: Vec<_> = told.by_ref().take(changes.len()).collect();
-        of_action.sort_by_key(|(changed, _)| changed);
-        let is_right = |((action, changed), (told, data)): (&(u64, Changed), &&Told)| {
-            changed == told && data.as_ref().is_none_or(|data| data["action"] == *action)
+        of_action.sort_by_key(|told| &told.changed);
+        let is_right = |((action, changed), told): (&(u64, Changed), &&Told)| {
+            *changed == told.changed && told.data.as_ref().is_none_or(|data| data["action"] == *action)
         };
         if of_action.len() != changes.len() || !changes.iter().zip(&of_action).all(is_right) {
             return Err(format!("I2: the history says {of_action:?} where {changes:?} was done"));
@@ -235,12 +239,12 @@ fn go_on_to_what_is_there<S: Subject>(
 }
 
 /// What is there that the script does not leave, or the other way round.
-fn difference<S: Subject>(rows: &[(Id, u32, Value)], counted: u64, script: &Script<S>) -> Option<String> {
+fn difference<S: Subject>(rows: &[Row], counted: u64, script: &Script<S>) -> Option<String> {
     if script.counted != counted {
         return Some(format!("counted {counted} times, not {}", script.counted));
     }
     let wanted = script.records.rows();
-    let same = |((id, version, data), wanted): (&(Id, u32, Value), _)| (id, *version, data) == wanted;
+    let same = |((id, version, data), wanted): (&Row, _)| (id, *version, data) == wanted;
     if let Some((found, (id, version, _))) = rows.iter().zip(wanted).find(|(found, wanted)| !same((found, *wanted))) {
         return Some(format!("{id:?} should have version {version}; there is {found:?}"));
     }

@@ -101,6 +101,13 @@ impl Changed {
             Self::Put(id, _) | Self::Removed(id, _) => id,
         }
     }
+
+    /// How often it has been written by then.
+    pub fn version(&self) -> u32 {
+        match self {
+            Self::Put(_, version) | Self::Removed(_, version) => *version,
+        }
+    }
 }
 
 /// What every store has to hold after the same writes, whatever happened in between.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod between;
 mod examples;
 mod extra;
 mod lazy;
@@ -9,6 +10,7 @@ mod open;
 mod past;
 mod property;
 mod store;
+mod subject;
 mod typed;
 mod verbs;
 

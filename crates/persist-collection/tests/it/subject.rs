@@ -5,17 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use persist_collection::{
-    Batch, CollectionConfig, CollectionStore, DatabaseFile, ItemName, Put, Record, Result, Rows, Scalar,
+    Batch, CollectionConfig, CollectionStore, DatabaseFile, ItemName, Put, Record, Result, Scalar, Timestamp,
 };
 use persist_test_utils::oracle::{Changed, Id};
-use persist_test_utils::subject::Told;
+use persist_test_utils::subject::{Row, Told};
 use persist_test_utils::{Settings, configured, subject};
 use serde_json::{Map, Value, json};
 
-const IN_SQL: &str = "
-    SELECT (SELECT count(*) FROM storage_latest) AS ids, coalesce(sum(version), 0)::BIGINT AS versions
-    FROM (SELECT max(version) AS version FROM storage_history GROUP BY key, collection_name, item_name
-          HAVING arg_max(persist_op, persist_seq) = 0)";
+/// The newest records, with the versions that the history counts.
+const TABLE: &str = "
+    SELECT l.key, l.collection_name, l.item_name, h.version, 0, l.data, l.value_int, l.value_float, l.value_string
+    FROM storage_latest l JOIN
+        (SELECT key, collection_name, item_name, max(version) AS version FROM storage_history GROUP BY ALL) h
+    USING (key, collection_name, item_name)
+    ORDER BY 1, 2, 3";
+const HISTORY: &str = "
+    SELECT key, collection_name, item_name, version, persist_op, data, value_int, value_float, value_string, persist_seq,
+        updated_at
+    FROM storage_history ORDER BY persist_seq";
 
 subject! {
     /// A collection store.
@@ -55,13 +62,30 @@ subject! {
             Value::Object(fields)
         }
 
-        fn history(&self, prefix: &str) -> Result<Option<Vec<Told>>> {
-            let prefix = prefix.replace('\'', "''");
-            let sql = format!(
-                "SELECT key, collection_name, item_name, version, persist_op, data, value_int, value_float, value_string \
-                 FROM storage_history WHERE starts_with(key, '{prefix}') ORDER BY persist_seq"
-            );
-            self.0.query(&sql).map(|rows| Some(writes(&rows)))
+        fn table(&self) -> Result<Vec<Row>> {
+            let count = self.0.query("SELECT count(*) FROM storage_latest")?;
+            let rows: Vec<Row> = self.0.query(TABLE)?.iter().filter_map(|row| Some((id(row), version(row), data(row)?))).collect();
+            assert_eq!(count.iter().next().and_then(|row| row[0].as_u64()), Some(rows.len() as u64), "not all have a history");
+            Ok(rows)
+        }
+
+        fn history(&self) -> Result<Option<Vec<Told>>> {
+            Ok(Some(self.0.query(HISTORY)?.iter().map(write).collect()))
+        }
+
+        fn history_of(&self, id: &Id) -> Result<Option<Vec<Told>>> {
+            let (collection, item) = names(id);
+            let history = self.0.history(&id.0, collection, item)?;
+            history.iter().map(Self::told).collect::<Result<_>>().map(Some)
+        }
+
+        fn as_of(&self, moment: Timestamp, written: bool) -> Result<Option<Vec<Row>>> {
+            let records = if written { self.0.as_of_written(moment)? } else { self.0.as_of(moment)? };
+            records.iter().map(|record| row_of(record)).collect::<Result<_>>().map(Some)
+        }
+
+        fn rebuild_latest(&self) -> Result<Option<u64>> {
+            self.0.rebuild_latest_from_history().map(Some)
         }
 
         fn roll_to(&self, day: u8) -> Result<()> {
@@ -70,20 +94,27 @@ subject! {
     }
 }
 
-/// The rows of the history, as `history` asks for them.
-fn writes(rows: &Rows) -> Vec<Told> {
-    let write = |row: &[Value]| {
-        let text = |at: usize| row[at].as_str().map(str::to_owned);
-        let id = (text(0).unwrap_or_default(), vec![text(1), text(2)]);
-        let version = row[3].as_u64().unwrap_or_default() as u32;
-        if row[4] != 0 {
-            return (Changed::Removed(id, version), None);
-        }
-        let mut data: Value = row[5].as_str().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
-        data["value"] = row[6..].iter().find(|value| !value.is_null()).cloned().unwrap_or_default();
-        (Changed::Put(id, version), Some(data))
-    };
-    rows.iter().map(write).collect()
+fn id(row: &[Value]) -> Id {
+    let text = |at: usize| row[at].as_str().map(str::to_owned);
+    (text(0).unwrap(), vec![text(1), text(2)])
+}
+
+fn version(row: &[Value]) -> u32 {
+    row[3].as_u64().unwrap() as u32
+}
+
+/// With the typed value that the columns have; none for a removal.
+fn data(row: &[Value]) -> Option<Value> {
+    let mut data: Value = serde_json::from_str(row[5].as_str()?).unwrap();
+    data["value"] = row[6..9].iter().find(|value| !value.is_null()).cloned().unwrap_or_default();
+    Some(data)
+}
+
+fn write(row: &[Value]) -> Told {
+    let is_removal = row[4] != 0;
+    let changed = if is_removal { Changed::Removed } else { Changed::Put }(id(row), version(row));
+    let at = Timestamp::parse(row[10].as_str().unwrap()).unwrap();
+    Told { seq: row[9].as_u64().unwrap(), changed, data: data(row).filter(|_| !is_removal), at }
 }
 
 fn date(day: u8) -> String {
@@ -151,7 +182,7 @@ fn id_of(key: &str, name: &ItemName) -> Id {
     (key.to_owned(), vec![Some(name.collection().to_owned()), Some(name.item().to_owned())])
 }
 
-fn data_of(record: &Record) -> Result<Value> {
+fn row_of(record: &Record) -> Result<Row> {
     let mut data: Value = record.to()?;
     data["value"] = match record.typed_value() {
         Some(Scalar::Int(value)) => json!(value),
@@ -159,7 +190,7 @@ fn data_of(record: &Record) -> Result<Value> {
         Some(Scalar::Text(value)) => json!(value),
         None => Value::Null,
     };
-    Ok(data)
+    Ok((id_of(record.key(), record.part()), record.version(), data))
 }
 
 fn more_problems(store: &CollectionStore) -> Result<Vec<String>> {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use persist_dated::{Batch, DatedConfig, DatedStore, Put, Record, Result};
+use persist_dated::{Batch, DatedConfig, DatedStore, IntoTimestamp, Put, Record, Result};
 use persist_test_utils::oracle::Id;
+use persist_test_utils::subject::Row;
 use persist_test_utils::{Settings, configured, subject};
 use serde_json::{Map, Value, json};
 
 const DATE: &str = "2025-01-15";
-const IN_SQL: &str = "SELECT count(*) AS ids, coalesce(sum(version), 0)::BIGINT AS versions FROM storage";
 
 subject! {
     /// A dated store, always of one date.
@@ -39,7 +39,23 @@ subject! {
             fields.entry("timestamp").or_insert(json!("2025-01-15T00:00:00+00:00"));
             Value::Object(fields)
         }
+
+        fn table(&self) -> Result<Vec<Row>> {
+            let rows = self.0.query("SELECT key, process_name, version, data FROM storage")?;
+            let mut rows: Vec<Row> = rows.iter().map(in_sql).collect();
+            rows.sort_by(|one, other| one.0.cmp(&other.0));
+            Ok(rows)
+        }
+
+        fn forget_removed(&self) -> Result<Option<usize>> {
+            self.0.forget_removed("2999-01-01".into_timestamp()?).map(Some)
+        }
     }
+}
+
+fn in_sql(row: &[Value]) -> Row {
+    let id = (row[0].as_str().unwrap().to_owned(), vec![row[1].as_str().map(str::to_owned)]);
+    (id, row[2].as_u64().unwrap() as u32, serde_json::from_str(row[3].as_str().unwrap()).unwrap())
 }
 
 fn config(dir: &Path, settings: &Settings) -> DatedConfig {
@@ -88,8 +104,8 @@ fn id_of(key: &str, process: &Option<Box<str>>) -> Id {
     (key.to_owned(), vec![process.as_deref().map(str::to_owned)])
 }
 
-fn data_of(record: &Record) -> Result<Value> {
-    record.to()
+fn row_of(record: &Record) -> Result<Row> {
+    Ok((id_of(record.key(), record.part()), record.version(), record.to()?))
 }
 
 fn more_problems(_: &DatedStore) -> Result<Vec<String>> {

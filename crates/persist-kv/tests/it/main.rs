@@ -6,6 +6,7 @@ mod example;
 mod open;
 mod property;
 mod store;
+mod subject;
 mod verbs;
 
 use std::path::Path;

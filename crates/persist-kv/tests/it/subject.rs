@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use persist_kv::{Batch, KvConfig, KvStore, Put, Record, Result};
+use persist_kv::{Batch, KvConfig, KvStore, Put, Record, Result, Timestamp};
 use persist_test_utils::oracle::Id;
+use persist_test_utils::subject::Row;
 use persist_test_utils::{Settings, configured, subject};
 use serde_json::{Map, Value};
-
-const IN_SQL: &str = "SELECT count(*) AS ids, coalesce(sum(version), 0)::BIGINT AS versions FROM storage";
 
 subject! {
     /// A key-value store, its database beside the folder of its log.
@@ -36,7 +35,21 @@ subject! {
         fn data(_: &Id, fields: Map<String, Value>) -> Value {
             Value::Object(fields)
         }
+
+        fn table(&self) -> Result<Vec<Row>> {
+            let rows = self.0.query("SELECT key, version, data FROM storage ORDER BY key")?;
+            Ok(rows.iter().map(in_sql).collect())
+        }
+
+        fn forget_removed(&self) -> Result<Option<usize>> {
+            self.0.forget_removed(Timestamp::parse("2999-01-01").unwrap()).map(Some)
+        }
     }
+}
+
+fn in_sql(row: &[Value]) -> Row {
+    let id = (row[0].as_str().unwrap().to_owned(), Vec::new());
+    (id, row[1].as_u64().unwrap() as u32, serde_json::from_str(row[2].as_str().unwrap()).unwrap())
 }
 
 fn config(dir: &Path, settings: &Settings) -> KvConfig {
@@ -83,8 +96,8 @@ fn id_of(key: &str, _: &()) -> Id {
     (key.to_owned(), Vec::new())
 }
 
-fn data_of(record: &Record) -> Result<Value> {
-    record.to()
+fn row_of(record: &Record) -> Result<Row> {
+    Ok((id_of(record.key(), record.part()), record.version(), record.to()?))
 }
 
 fn more_problems(_: &KvStore) -> Result<Vec<String>> {

@@ -15,11 +15,10 @@ macro_rules! configured {
     }};
 }
 
-/// Makes a type that wraps a store, and is a [`Subject`] by what stands in the braces and by what stands beside it: `address`
-/// says of a put which id it is, `find` reads one, `remove` removes one, `remove_all` those of a key or a collection of it,
-/// `add_removal` and `add_removal_of_all` likewise within a batch, `records` and `keys` answer all that there are of a
-/// prefix, `id_of` and `data_of` say what is in a record, `IN_SQL` answers how many `ids` the table has, and the sum of their `versions`,
-/// `more_problems` says what the store itself finds wrong.
+/// Makes a type that wraps a store, and is a [`Subject`](crate::Subject) by what stands in the braces and by functions beside
+/// it: `address` says of a put which id it is, `find` reads one, `remove` removes one, `remove_all` those of a key or a
+/// collection of it, `add_removal` and `add_removal_of_all` likewise within a batch, `records` and `keys` answer all that there
+/// are of a prefix, `id_of` and `row_of` say what is in a record, `more_problems` what the store itself finds wrong.
 #[macro_export]
 macro_rules! subject {
     ($(#[$doc:meta])* $subject:ident($store:ident<$model:ident>) of $module:ident { $($own:tt)* }) => {
@@ -95,6 +94,15 @@ macro_rules! subject {
                     None => $crate::oracle::Changed::Removed(id, change.version()),
                 }
             }
+
+            fn told(change: &$module::Change<$module::$model>) -> $module::Result<$crate::subject::Told> {
+                let (seq, at) = match change {
+                    $module::Change::Put(record) => (record.seq().unwrap_or_default(), record.written_at()),
+                    $module::Change::Removed(removed) => (removed.seq(), removed.written_at()),
+                };
+                let data = change.record().map(|record| row_of(record)).transpose()?.map(|(.., data)| data);
+                Ok($crate::subject::Told { seq, changed: Self::changed(change), data, at })
+            }
         }
 
         impl $crate::Subject for $subject {
@@ -137,18 +145,14 @@ macro_rules! subject {
             }
 
             fn get(&self, id: &$crate::oracle::Id) -> $module::Result<Option<(u32, ::serde_json::Value)>> {
-                let record = find(&self.0, id)?;
-                record.map(|record| Ok((record.version(), data_of(&record)?))).transpose()
+                let row = find(&self.0, id)?.map(|record| row_of(&record)).transpose()?;
+                assert!(row.as_ref().is_none_or(|(found, ..)| found == id));
+                Ok(row.map(|(_, version, data)| (version, data)))
             }
 
-            fn rows(
-                &self,
-                prefix: &str,
-            ) -> $module::Result<Vec<($crate::oracle::Id, u32, ::serde_json::Value)>> {
-                let row = |record: ::std::sync::Arc<$module::Record>| {
-                    Ok((id_of(record.key(), record.part()), record.version(), data_of(&record)?))
-                };
-                let mut rows = records(&self.0, prefix)?.into_iter().map(row).collect::<$module::Result<Vec<_>>>()?;
+            fn rows(&self, prefix: &str) -> $module::Result<Vec<$crate::subject::Row>> {
+                let rows = records(&self.0, prefix)?;
+                let mut rows = rows.iter().map(|record| row_of(record)).collect::<$module::Result<Vec<_>>>()?;
                 rows.sort_by(|one, other| one.0.cmp(&other.0));
                 Ok(rows)
             }
@@ -162,19 +166,10 @@ macro_rules! subject {
             fn follow(&self, after: Option<u64>) -> $module::Result<$crate::subject::Follower> {
                 let since = after.map_or($module::Since::Now, $module::Since::After);
                 let told = |event: $module::Result<$module::Event<$module::$model>>| match event? {
-                    $module::Event::Change(change) => {
-                        let data = change.record().map(|record| data_of(record)).transpose()?;
-                        Ok((change.seq(), (Self::changed(&change), data)))
-                    }
+                    $module::Event::Change(change) => Self::told(&change),
                     missed => panic!("{missed:?}"),
                 };
                 Ok(Box::new(self.0.subscribe(since)?.map(told)))
-            }
-
-            fn in_sql(&self) -> $module::Result<(u64, u64)> {
-                let rows = self.0.query(IN_SQL)?;
-                let figure = |name| rows.get(0, name).and_then(::serde_json::Value::as_u64).unwrap_or(0);
-                Ok((figure("ids"), figure("versions")))
             }
 
             fn problems(&self) -> $module::Result<Vec<String>> {

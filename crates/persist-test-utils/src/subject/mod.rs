@@ -6,4 +6,4 @@
 mod adapter;
 mod surface;
 
-pub use surface::{Follower, Outcome, Settings, Subject, Told, Waiting, outcome};
+pub use surface::{Follower, Outcome, Row, Settings, Subject, Told, Waiting, outcome};

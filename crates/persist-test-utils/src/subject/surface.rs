@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use persist_core::fs::{Disk, Fs};
 use persist_core::wal::RecoveryReport;
-use persist_core::{Durability, ErrorKind, Result};
+use persist_core::{Durability, ErrorKind, Result, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::oracle::{Call, Changed, Conflict, Id};
@@ -15,10 +15,23 @@ use crate::oracle::{Call, Changed, Conflict, Id};
 pub type Outcome = Result<std::result::Result<Vec<Changed>, Conflict>>;
 /// What is to be waited for.
 pub type Waiting = Box<dyn FnOnce() -> Outcome + Send>;
-/// A change, and what was put.
-pub type Told = (Changed, Option<Value>);
-/// Changes as a subscriber is told of them, each with its `seq`.
-pub type Follower = Box<dyn Iterator<Item = Result<(u64, Told)>> + Send>;
+/// A record: its id, version and data.
+pub type Row = (Id, u32, Value);
+/// Changes as a subscriber is told of them.
+pub type Follower = Box<dyn Iterator<Item = Result<Told>> + Send>;
+
+/// A change that a store tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Its `seq`.
+    pub seq: u64,
+    /// What was changed.
+    pub changed: Changed,
+    /// What was put.
+    pub data: Option<Value>,
+    /// When.
+    pub at: Timestamp,
+}
 
 /// The options that the tests set.
 #[derive(Debug, Clone)]
@@ -29,6 +42,8 @@ pub struct Settings {
     pub max_wal_size_bytes: u64,
     pub max_wal_age: Duration,
     pub max_wal_records: u64,
+    /// Whether a store that can makes backups by itself.
+    pub backups: bool,
     pub fs: Arc<dyn Fs>,
 }
 
@@ -41,6 +56,7 @@ impl Default for Settings {
             max_wal_size_bytes: 10 << 20,
             max_wal_age: Duration::from_secs(3600),
             max_wal_records: u64::MAX,
+            backups: false,
             fs: Arc::new(Disk),
         }
     }
@@ -94,7 +110,7 @@ pub trait Subject: Sized + Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn rows(&self, prefix: &str) -> Result<Vec<(Id, u32, Value)>>;
+    fn rows(&self, prefix: &str) -> Result<Vec<Row>>;
     /// The keys that begin so, in order.
     ///
     /// # Errors
@@ -105,18 +121,32 @@ pub trait Subject: Sized + Send + Sync {
     /// # Errors
     /// The store's.
     fn follow(&self, after: Option<u64>) -> Result<Follower>;
-    /// Every write of the keys that begin so, in order, if the store keeps that.
+    /// What SQL says of the newest records, in the order of their ids.
     ///
     /// # Errors
     /// The store's.
-    fn history(&self, _prefix: &str) -> Result<Option<Vec<Told>>> {
+    fn table(&self) -> Result<Vec<Row>>;
+    /// Every write there was, in order, if the store keeps them.
+    ///
+    /// # Errors
+    /// The store's.
+    fn history(&self) -> Result<Option<Vec<Told>>> {
         Ok(None)
     }
-    /// How many ids the table has, and the sum of their versions.
+    /// Every write of an id, in order, if the store keeps them.
     ///
     /// # Errors
     /// The store's.
-    fn in_sql(&self) -> Result<(u64, u64)>;
+    fn history_of(&self, _id: &Id) -> Result<Option<Vec<Told>>> {
+        Ok(None)
+    }
+    /// The records as they stood at a moment, by their timestamps, or by when they were written, if the store tells that.
+    ///
+    /// # Errors
+    /// The store's.
+    fn as_of(&self, _moment: Timestamp, _written: bool) -> Result<Option<Vec<Row>>> {
+        Ok(None)
+    }
     /// Where memory and the databases differ, or these are not sound.
     ///
     /// # Errors
@@ -133,6 +163,20 @@ pub trait Subject: Sized + Send + Sync {
     /// # Errors
     /// The store's.
     fn compact(&self) -> Result<()>;
+    /// Makes the newest records anew of all writes, where these are kept; answers how many there are.
+    ///
+    /// # Errors
+    /// The store's.
+    fn rebuild_latest(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+    /// Forgets the versions of what was removed, where that can be; answers of how many ids.
+    ///
+    /// # Errors
+    /// The store's.
+    fn forget_removed(&self) -> Result<Option<usize>> {
+        Ok(None)
+    }
     /// Makes all writes durable.
     ///
     /// # Errors

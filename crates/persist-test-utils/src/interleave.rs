@@ -1,0 +1,406 @@
+//! Whatever is done in whatever order, a store agrees with the naive one, and that with the list of all writes: a property
+//! that every store has.
+//!
+//! [`steps`] makes up what is done; [`run`] does it and compares.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use persist_core::{Durability, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::oracle::{Call, Changed, Conflict, Expect, Id, Oracle};
+use crate::subject::{Row, Settings, Subject, Told, Waiting};
+use crate::copy_as_crash_leaves_it;
+
+/// Something that is done with a store. Days are those of a month, for stores that have dates.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// One of the verbs, and how it is acknowledged.
+    Write(Call, How),
+    /// Waits for all that is under way.
+    Wait,
+    /// Reads an id, and the records of its key.
+    Read(Id),
+    /// Makes all durable.
+    Sync,
+    /// Flushes.
+    Flush,
+    /// Merges, refreshes the newest records.
+    Compact,
+    /// Compares what SQL says.
+    Query,
+    /// Forgets what was removed, where that can be.
+    Forget,
+    /// Makes the newest records anew of all writes, where these are kept.
+    Rebuild,
+    /// Asks for the past of an id and for two moments of all, where writes are kept: of which write, of how many parts in 100.
+    Past(u8),
+    /// Goes on in the log of another day.
+    Roll(u8),
+    /// Makes a backup.
+    Backup,
+    /// Makes a store of the last backup and compares it, and goes on there or not.
+    Restore(u8, bool),
+    /// Goes on with what a crash leaves.
+    Crash(u8),
+    /// Closes and opens.
+    Reopen(u8),
+}
+
+/// How a write is acknowledged.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub enum How {
+    Sync,
+    Os,
+    Interval,
+    /// With a ticket, which is waited for some time later or not at all.
+    Ticket,
+}
+
+fn some_key() -> impl Strategy<Value = String> {
+    (0..4_u8).prop_map(|key| format!("k{key}"))
+}
+
+fn some_id<S: Subject>() -> impl Strategy<Value = Id> {
+    (some_key(), 0..S::PER_KEY).prop_map(|(key, n)| S::id(&key, n))
+}
+
+/// A call, its data still to be told apart from that of others.
+fn call<S: Subject>() -> impl Strategy<Value = Call> {
+    let version = || (1..5_u32).prop_map(|version| Some(Expect::Version(version)));
+    let one = move || {
+        let expect = prop_oneof![5 => Just(None), 1 => Just(Some(Expect::Absent)), 3 => version()];
+        let removal = prop_oneof![3 => Just(None), 1 => version()];
+        let collection = some_id::<S>().prop_map(|(key, fields)| match fields.into_iter().next() {
+            Some(field) if S::HAS_COLLECTIONS => Call::RemoveWithin(key, field),
+            _ => Call::RemoveKey(key),
+        });
+        prop_oneof![
+            20 => (some_id::<S>(), expect).prop_map(|(id, expect)| Call::Put(id, Value::Null, expect)),
+            6 => (some_id::<S>(), removal).prop_map(|(id, expect)| Call::Remove(id, expect)),
+            1 => collection,
+            1 => some_key().prop_map(Call::RemoveKey),
+        ]
+    };
+    prop_oneof![4 => one(), 1 => vec(one(), 0..9).prop_map(Call::Batch)]
+}
+
+fn step<S: Subject>() -> impl Strategy<Value = Step> {
+    let how = prop_oneof![2 => Just(How::Sync), 2 => Just(How::Os), 1 => Just(How::Interval), 2 => Just(How::Ticket)];
+    let day = || 1..29_u8;
+    prop_oneof![
+        24 => (call::<S>(), how).prop_map(|(call, how)| Step::Write(call, how)),
+        3 => some_id::<S>().prop_map(Step::Read),
+        2 => Just(Step::Wait),
+        1 => Just(Step::Sync),
+        3 => Just(Step::Flush),
+        2 => Just(Step::Compact),
+        1 => Just(Step::Query),
+        1 => Just(Step::Forget),
+        1 => Just(Step::Rebuild),
+        1 => (0..100_u8).prop_map(Step::Past),
+        1 => day().prop_map(Step::Roll),
+        1 => Just(Step::Backup),
+        1 => (day(), any::<bool>()).prop_map(|(day, stays)| Step::Restore(day, stays)),
+        2 => day().prop_map(Step::Crash),
+        1 => day().prop_map(Step::Reopen),
+    ]
+}
+
+/// What to do, and the settings to do it with.
+pub fn steps<S: Subject>() -> impl Strategy<Value = (Vec<Step>, Settings)> {
+    let batch_size = prop_oneof![Just(3_usize), Just(1_000_000)];
+    let settings = (1..12_u64, batch_size, any::<bool>()).prop_map(|(max_wal_records, batch_size, backups)| Settings {
+        max_wal_records,
+        batch_size,
+        backups,
+        ..Settings::default()
+    });
+    (vec(step::<S>(), 1..60), settings)
+}
+
+/// Does it, compares all along, and at the end through a close and an opening.
+///
+/// # Panics
+/// Where the store does not agree with the naive one.
+pub fn run<S: Subject>(steps: &[Step], settings: &Settings) {
+    let mut run = Run::<S> {
+        folders: vec![tempdir().unwrap()],
+        settings: settings.clone(),
+        store: None,
+        oracle: Oracle::new(),
+        past: Vec::new(),
+        puts: 0,
+        under_way: Vec::new(),
+        possible: Vec::new(),
+        backups: Vec::new(),
+    };
+    run.open(1);
+    steps.iter().for_each(|step| run.step(step));
+    run.wait();
+    run.check();
+    run.check_past(50);
+    run.step(&Step::Reopen(28));
+    assert_eq!(run.store().problems().unwrap(), Vec::<String>::new());
+}
+
+struct Run<S> {
+    /// Each crash and each restored backup goes on in a folder of its own.
+    folders: Vec<TempDir>,
+    settings: Settings,
+    store: Option<S>,
+    oracle: Oracle,
+    /// All writes: of what each was and, where the store keeps them, in its order.
+    past: Vec<(Changed, Option<Value>)>,
+    puts: u64,
+    /// What nobody has waited for yet, and what it has to answer.
+    under_way: Vec<(Waiting, Result<Vec<Changed>, Conflict>)>,
+    /// What a crash may leave instead of what the oracle says: the last acknowledged state, and each on the way.
+    possible: Vec<Oracle>,
+    /// The folders of the backups, and what there was then.
+    backups: Vec<(PathBuf, Oracle)>,
+}
+
+impl<S: Subject> Run<S> {
+    fn dir(&self) -> PathBuf {
+        self.folders.last().unwrap().path().join("store")
+    }
+
+    fn open(&mut self, day: u8) {
+        let store = S::open(&self.dir(), day, &self.settings).unwrap();
+        assert!(!store.recovery().is_damaged() && store.recovery().left_out.is_empty(), "{}", store.recovery());
+        self.store = Some(store);
+    }
+
+    fn store(&self) -> &S {
+        self.store.as_ref().unwrap()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Write(call, how) => self.write(call, *how),
+            Step::Wait => self.wait(),
+            Step::Read(id) => self.check_key(id),
+            Step::Sync => self.store().sync().unwrap(),
+            Step::Flush => self.store().flush().unwrap(),
+            Step::Compact => self.store().compact().unwrap(),
+            Step::Query => self.check_sql(),
+            Step::Forget => {
+                if let Some(forgotten) = self.store().forget_removed().unwrap() {
+                    assert_eq!(forgotten, self.oracle.forget_removed());
+                }
+            }
+            Step::Rebuild => {
+                if let Some(rebuilt) = self.store().rebuild_latest().unwrap() {
+                    assert_eq!(rebuilt, self.oracle.len() as u64);
+                }
+            }
+            Step::Past(percent) => self.check_past(*percent),
+            Step::Roll(day) => self.store().roll_to(*day).unwrap(),
+            Step::Backup => {
+                let dir = self.folders.last().unwrap().path().join(format!("backup-{}", self.backups.len()));
+                let seq = self.store().backup(&dir).unwrap();
+                assert_eq!(seq, self.past.len() as u64, "it has all that was written before, and nothing else");
+                self.backups.push((dir, self.oracle.clone()));
+            }
+            Step::Restore(day, stays) => self.restore(*day, *stays),
+            Step::Crash(day) => self.crash(*day),
+            Step::Reopen(day) => {
+                self.store.take().unwrap().close().unwrap();
+                self.wait();
+                self.open(*day);
+                self.check();
+            }
+        }
+    }
+
+    fn write(&mut self, call: &Call, how: How) {
+        let call = tell_apart::<S>(call, &mut self.puts);
+        let before = self.oracle.clone();
+        let mut expected = self.oracle.call(&call);
+        if let Ok(changes) = &mut expected {
+            // Each put by the data that it had, and removals of many in any order: the store says in which.
+            let mut data = puts(&call);
+            self.past.extend(changes.iter().map(|changed| match changed {
+                Changed::Put(..) => (changed.clone(), Some(data.remove(0))),
+                Changed::Removed(..) => (changed.clone(), None),
+            }));
+            changes.sort();
+        }
+        let durability = match how {
+            How::Sync => Durability::Sync,
+            How::Os => Durability::Os,
+            How::Interval => Durability::Interval(Duration::from_millis(1)),
+            How::Ticket => {
+                let waiting = self.store().submit(&call, Durability::Sync).unwrap();
+                self.under_way.push((waiting, expected));
+                self.possible.push(before);
+                return;
+            }
+        };
+        assert_eq!(self.store().perform(&call, durability).unwrap(), expected, "{call:?}");
+        assert_eq!(self.store().last_seq(), self.oracle.writes());
+        if self.oracle.writes() > before.writes() {
+            // With it all that was written before is acknowledged.
+            self.possible.clear();
+        }
+    }
+
+    fn wait(&mut self) {
+        for (waiting, expected) in self.under_way.drain(..) {
+            assert_eq!(waiting().unwrap(), expected);
+        }
+        self.possible.clear();
+    }
+
+    /// Goes on with what a crash left: the calls under way are there up to one of them, each whole or not at all.
+    fn crash(&mut self, day: u8) {
+        let next = tempdir().unwrap();
+        copy_as_crash_leaves_it(&self.dir(), &next.path().join("store"));
+        self.store = None;
+        self.under_way.clear();
+        self.folders.push(next);
+        self.open(day);
+        let last = self.store().last_seq();
+        if last != self.oracle.writes() {
+            let is_there = |state: &Oracle| state.writes() == last;
+            let left = self.possible.iter().rev().find(|state| is_there(state));
+            self.oracle = left.unwrap_or_else(|| panic!("seq {last} is within a call, or before an answer")).clone();
+            self.past.truncate(last as usize);
+        }
+        self.possible.clear();
+        self.check();
+    }
+
+    /// What a backup has is the fold of all writes up to its `seq`.
+    fn restore(&mut self, day: u8, stays: bool) {
+        let Some((backup, then)) = self.backups.last().cloned() else { return };
+        let seq = then.writes();
+        self.wait();
+        self.settle_order();
+        let next = tempdir().unwrap();
+        assert_eq!(S::verify_backup(&backup, &self.settings).unwrap(), seq);
+        assert_eq!(S::restore(&backup, &next.path().join("store"), day, &self.settings).unwrap(), seq);
+        let (present, past) = (self.store.take(), self.past.clone());
+        let oracle = std::mem::replace(&mut self.oracle, then);
+        self.past.truncate(seq as usize);
+        self.folders.push(next);
+        self.open(day);
+        self.check();
+        self.check_past(70);
+        if stays {
+            return;
+        }
+        self.store.take().unwrap().close().unwrap();
+        self.folders.pop();
+        (self.store, self.oracle, self.past) = (present, oracle, past);
+    }
+
+    /// The key of an id, and the id.
+    fn check_key(&self, id: &Id) {
+        let get = |(version, data): (u32, &Value)| (version, data.clone());
+        assert_eq!(self.store().get(id).unwrap(), self.oracle.get(id).map(get));
+        let of_key = |row: &Row| row.0.0 == id.0;
+        let found: Vec<Row> = self.store().rows(&id.0).unwrap().into_iter().filter(of_key).collect();
+        assert_eq!(found, self.rows().into_iter().filter(of_key).collect::<Vec<_>>());
+    }
+
+    /// The records that there have to be.
+    fn rows(&self) -> Vec<Row> {
+        self.oracle.rows().map(|(id, version, data)| (id.clone(), version, data.clone())).collect()
+    }
+
+    fn check(&mut self) {
+        let (store, rows) = (self.store(), self.rows());
+        assert_eq!(store.last_seq(), self.oracle.writes());
+        for (id, version, data) in &rows {
+            assert_eq!(store.get(id).unwrap().as_ref(), Some(&(*version, data.clone())), "{id:?}");
+        }
+        assert_eq!(store.rows("").unwrap(), rows);
+        let mut keys: Vec<String> = rows.into_iter().map(|(id, ..)| id.0).collect();
+        keys.dedup();
+        assert_eq!(store.keys("").unwrap(), keys);
+        self.check_sql();
+        assert_eq!(self.store().problems().unwrap(), Vec::<String>::new());
+    }
+
+    fn check_sql(&mut self) {
+        assert_eq!(self.store().table().unwrap(), self.rows());
+        self.settle_order();
+    }
+
+    /// Compares the history with all writes, once those are in the order of the store: of what one call removes, it decides.
+    fn settle_order(&mut self) -> Option<Vec<Told>> {
+        let told = self.store().history().unwrap()?;
+        assert_eq!(told.len(), self.past.len());
+        for (at, told) in told.iter().enumerate() {
+            let removal = |(changed, _): &(Changed, Option<Value>)| matches!(changed, Changed::Removed(..));
+            let run = self.past[at..].iter().take_while(|write| removal(write)).count().max(1);
+            let place = self.past[at..at + run].iter().position(|(changed, _)| *changed == told.changed);
+            self.past.swap(at, at + place.unwrap_or_else(|| panic!("{told:?}, not {:?}", self.past[at])));
+            assert_eq!((told.seq, &told.data), (at as u64 + 1, &self.past[at].1), "{told:?}");
+        }
+        assert!(told.is_sorted_by_key(|told| told.at));
+        assert_eq!(fold(told.iter()), self.rows(), "the newest records are the fold of the history");
+        Some(told)
+    }
+
+    fn check_past(&mut self, percent: u8) {
+        let Some(told) = self.settle_order() else { return };
+        if told.is_empty() {
+            return;
+        }
+        let picked = &told[told.len() * usize::from(percent) / 100];
+        let of_id: Vec<Told> = told.iter().filter(|write| write.changed.id() == picked.changed.id()).cloned().collect();
+        assert_eq!(self.store().history_of(picked.changed.id()).unwrap(), Some(of_id));
+        for moment in [picked.at, Timestamp::from_unix_micros(picked.at.unix_micros() - 1)] {
+            let found = self.store().as_of(moment, true).unwrap();
+            assert_eq!(found, Some(fold(told.iter().filter(|write| write.at <= moment))), "as written at {moment}");
+        }
+        let timestamp = |write: &Told| {
+            write.data.as_ref().map_or(write.at, |data| Timestamp::parse(data["timestamp"].as_str().unwrap()).unwrap())
+        };
+        for moment in [timestamp(picked), Timestamp::from_unix_micros(timestamp(picked).unix_micros() - 1)] {
+            let found = self.store().as_of(moment, false).unwrap();
+            assert_eq!(found, Some(fold(told.iter().filter(|write| timestamp(write) <= moment))), "as of {moment}");
+        }
+    }
+}
+
+/// The last of these writes of each id.
+fn fold<'a>(writes: impl Iterator<Item = &'a Told>) -> Vec<Row> {
+    let mut last: BTreeMap<&Id, &Told> = BTreeMap::new();
+    writes.for_each(|write| drop(last.insert(write.changed.id(), write)));
+    let row = |(id, write): (&Id, &Told)| Some((id.clone(), write.changed.version(), write.data.clone()?));
+    last.into_iter().filter_map(row).collect()
+}
+
+/// Gives each put data that says which it is, with a timestamp that is not in the order of the writes.
+fn tell_apart<S: Subject>(call: &Call, last: &mut u64) -> Call {
+    match call {
+        Call::Put(id, _, expect) => {
+            *last += 1;
+            let moment = Timestamp::from_unix_micros(1_600_000_000_000_000 + (*last as i64 * 7 % 10) * 86_400_000_000);
+            let fields = [("n", json!(last)), ("timestamp", json!(moment.to_string()))];
+            let fields: Map<String, Value> = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            Call::Put(id.clone(), S::data(id, fields), *expect)
+        }
+        Call::Batch(calls) => Call::Batch(calls.iter().map(|call| tell_apart::<S>(call, last)).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The data of the puts, in order.
+fn puts(call: &Call) -> Vec<Value> {
+    match call {
+        Call::Put(_, data, _) => vec![data.clone()],
+        Call::Batch(calls) => calls.iter().flat_map(puts).collect(),
+        _ => Vec::new(),
+    }
+}
