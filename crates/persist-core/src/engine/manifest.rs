@@ -1,13 +1,16 @@
-//! A backup as a folder: `data.duckdb`, and `manifest.json`, which comes last and says what the other has to be.
+//! A backup as a folder: its database files, and `manifest.json`, which comes last and says what the others have to be.
+//!
+//! What it keeps true: a folder has its earlier backup whole, or the later one, or what the later one is made of, aside
+//! with its manifest as `manifest.json.new`. Wherever a crash comes, settling the folder leaves one of the two.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::duck::{Database, Table, refuse_own_logs};
+use crate::duck::{Database, Table, aside, clear_aside, refuse_own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, Fs, prepare, read, read_in_pieces};
+use crate::fs::{self, Access, File, Fs, prepare, read, read_in_pieces, remove_if_there, sync_dir_of};
 use crate::timestamp::Timestamp;
 use crate::wal::Ancestor;
 
@@ -29,6 +32,8 @@ pub struct Backup {
     pub purpose: String,
     /// The last record that is in it; all before it are too, and none after it.
     pub seq: u64,
+    /// When that was written.
+    pub written: Timestamp,
     /// When it was made.
     pub at: Timestamp,
     /// How many ids it has.
@@ -63,9 +68,9 @@ impl Backup {
     }
 
     pub(super) fn of(dir: &Path, purpose: &str, lineage: &[Ancestor], at: Timestamp, found: Found) -> Self {
-        let Found { store, seq, rows, files } = found;
+        let Found { store, seq, written, rows, files } = found;
         let (dir, purpose, lineage) = (dir.to_owned(), purpose.to_owned(), lineage.to_vec());
-        Self { format: FORMAT, dir, store, lineage, purpose, seq, at, rows, files }
+        Self { format: FORMAT, dir, store, lineage, purpose, seq, written, at, rows, files }
     }
 
     /// Reads what the manifest in `dir` says.
@@ -75,6 +80,14 @@ impl Backup {
     /// where it can't be read.
     pub(super) fn load(fs: &dyn Fs, dir: &Path) -> Result<Self> {
         let path = Self::manifest(dir);
+        if is_there(fs, &aside(&path))? {
+            let message = format!(
+                "{} is a backup half put in place: open the store that it is of, which finishes it, or copy it away and \
+                 rename what ends in .new, manifest.json.new last",
+                dir.display()
+            );
+            return Err(Error::config(message));
+        }
         let bytes = match read(fs, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let message = format!("{} is no backup: it has no manifest.json", dir.display());
@@ -98,12 +111,76 @@ impl Backup {
         Ok(backup)
     }
 
-    /// Writes the manifest aside. The folder is a backup once that has its name.
-    pub(super) fn prepare(&self, fs: &dyn Fs) -> Result<()> {
+    /// As [`Backup::load`], with a look at the files' sizes; `None` for a folder without a manifest.
+    pub(super) fn load_whole(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
+        let manifest = Self::manifest(dir);
+        if !is_there(fs, &manifest)? && !is_there(fs, &aside(&manifest))? {
+            return Ok(None);
+        }
+        let backup = Self::load(fs, dir)?;
+        for BackupFile { name, bytes, .. } in &backup.files {
+            let path = dir.join(name);
+            let there = match fs.open(&path, Access::Read).and_then(|file| file.len()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                there => Some(there.map_err(|error| Error::io("cannot open", &path, error))?),
+            };
+            if there != Some(*bytes) {
+                let there = there.map_or("is missing".to_owned(), |there| format!("has {there} bytes"));
+                let message = format!("{} {there}, its manifest says {bytes} bytes", path.display());
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+        }
+        Ok(Some(backup))
+    }
+
+    /// Whether it is of a store of this lineage, with no record that the lineage does not have.
+    pub(super) fn is_of(&self, lineage: &[Ancestor]) -> bool {
+        let bound = lineage.iter().find(|ancestor| ancestor.store == self.store).map(|ancestor| ancestor.last_seq);
+        bound.is_some_and(|bound| bound.is_none_or(|last| self.seq <= last))
+    }
+
+    /// Makes this the folder's backup, whose files are aside and durable: says so in a manifest aside, whole and durable.
+    /// What is left to do is [`Backup::finish`], and where it is interrupted, that is done by whoever owns the folder.
+    pub(super) fn commit(&self, fs: &dyn Fs) -> Result<()> {
         let path = Self::manifest(&self.dir);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))?;
-        prepare(fs, &path, &text)
+        prepare(fs, &path, &text)?;
+        // The files' names are durable before the manifest speaks of them.
+        sync_dir_of(fs, &path)?;
+        rename(fs, &fs::aside(&path), &aside(&path))?;
+        sync_dir_of(fs, &path)
+    }
+
+    /// Gives the files of a committed backup their names, and its manifest last. An earlier backup is replaced.
+    pub(super) fn finish(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        let path = Self::manifest(dir);
+        for file in files {
+            if is_there(fs, &aside(file))? {
+                rename(fs, &aside(file), file)?;
+            }
+        }
+        sync_dir_of(fs, &path)?;
+        rename(fs, &aside(&path), &path)?;
+        sync_dir_of(fs, &path)
+    }
+
+    /// Removes what was made of a backup, unless it is committed.
+    pub(super) fn clear(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        let path = Self::manifest(dir);
+        if is_there(fs, &aside(&path))? {
+            return Ok(());
+        }
+        files.iter().try_for_each(|file| clear_aside(fs, file))?;
+        remove_if_there(fs, &fs::aside(&path))
+    }
+
+    /// Finishes or clears what an interrupted backup has left in a folder where none is being made.
+    pub(super) fn settle(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        if is_there(fs, &aside(&Self::manifest(dir)))? {
+            Self::finish(fs, dir, files)?;
+        }
+        Self::clear(fs, dir, files)
     }
 
     /// Compares the manifest with the file and with all that it holds.
@@ -123,7 +200,7 @@ impl Backup {
 
     /// What is to be found, but for the files' sizes and checksums.
     pub(super) fn found_with(&self, files: Vec<BackupFile>) -> Found {
-        Found { store: self.store.clone(), seq: self.seq, rows: self.rows, files }
+        Found { store: self.store.clone(), seq: self.seq, written: self.written, rows: self.rows, files }
     }
 
     /// Refuses a file that is not what the manifest says.
@@ -142,6 +219,7 @@ impl Backup {
 pub(super) struct Found {
     pub(super) store: String,
     pub(super) seq: u64,
+    pub(super) written: Timestamp,
     pub(super) rows: u64,
     pub(super) files: Vec<BackupFile>,
 }
@@ -151,19 +229,28 @@ impl Found {
     pub(super) fn in_files(fs: &dyn Fs, path: &Path, files: Vec<BackupFile>, table: &Table) -> Result<Self> {
         let database = Database::open_to_read(fs, path, table)?;
         let state = database.state()?;
-        Ok(Self { store: state.store_id, seq: state.watermark, rows: database.check_rows()?, files })
+        let (seq, written) = (state.watermark, Timestamp::from_unix_micros(state.at));
+        Ok(Self { store: state.store_id, seq, written, rows: database.check_rows()?, files })
     }
 }
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { store, seq, rows, files } = self;
-        write!(f, "{rows} rows up to seq {seq} of the store {store}")?;
+        let Self { store, seq, written, rows, files } = self;
+        write!(f, "{rows} rows up to seq {seq}, written at {written}, of the store {store}")?;
         for BackupFile { name, bytes, crc } in files {
             write!(f, ", {name} of {bytes} bytes with CRC {crc}")?;
         }
         Ok(())
     }
+}
+
+fn is_there(fs: &dyn Fs, path: &Path) -> Result<bool> {
+    fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))
+}
+
+fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
+    fs.rename(from, to).map_err(|error| Error::io("cannot rename into place", to, error))
 }
 
 /// The length and the CRC-32 of a file, which is copied on the way if there is where to.
