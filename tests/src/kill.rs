@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -110,6 +110,8 @@ fn kill_once<S: Subject>(
         }
         last
     });
+    // The others end most of them midway.
+    let cycle_has_backup = rng.chance(1, 16);
     if rng.chance(1, 5) {
         // Somewhere in its opening, or shortly after.
         std::thread::sleep(Duration::from_micros(rng.range(0..60_000)));
@@ -118,9 +120,11 @@ fn kill_once<S: Subject>(
         for _ in 0..=rng.below(80) {
             let _ = acknowledgements.recv_timeout(PATIENCE);
         }
-        // Now and then so long that a backup can be done.
-        let longest = if rng.chance(1, 10) { 500_000 } else { 30_000 };
-        std::thread::sleep(Duration::from_micros(rng.range(0..longest)));
+        let start = Instant::now();
+        while cycle_has_backup && done_backups(dir).is_empty() && start.elapsed() < PATIENCE / 2 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_micros(rng.range(0..30_000)));
     }
     let ended = end(&mut child)?;
     let last = reader.join().map_err(|_| "the reader of the pipe panicked")?;
@@ -164,17 +168,18 @@ fn check<S: Subject>(
 
 /// Reads the backups that are done, and removes all there are. Answers how many were done.
 fn check_backups<S: Subject>(dir: &Path) -> Result<u64, String> {
-    let backups = dir.join(BACKUPS);
-    let Ok(folders) = std::fs::read_dir(&backups) else { return Ok(0) };
-    let mut done = 0;
-    for folder in folders.flatten().map(|folder| folder.path()) {
-        if folder.join("manifest.json").exists() {
-            S::verify_backup(&folder, &settings()).map_err(|error| format!("a backup: {error}"))?;
-            done += 1;
-        }
+    let done = done_backups(dir);
+    for backup in &done {
+        S::verify_backup(backup, &settings()).map_err(|error| format!("a backup: {error}"))?;
     }
-    std::fs::remove_dir_all(&backups).map_err(|error| error.to_string())?;
-    Ok(done)
+    let _ = std::fs::remove_dir_all(dir.join(BACKUPS));
+    Ok(done.len() as u64)
+}
+
+/// The folders of the backups that are done.
+fn done_backups(dir: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir.join(BACKUPS)).into_iter().flatten().flatten().map(|folder| folder.path());
+    folders.filter(|folder| folder.join("manifest.json").exists()).collect()
 }
 
 fn settings() -> Settings {

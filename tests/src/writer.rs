@@ -8,7 +8,7 @@ use persist_dated::{Durability, Error};
 use persist_test_utils::oracle::{Call, Changed, Conflict, Expect};
 use persist_test_utils::subject::{Outcome, Row, Told, Waiting};
 use persist_test_utils::{Rng, Subject};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::script::{Action, LIFE, Script};
 

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tempfile::{TempDir, tempdir};
 
+use crate::copy_as_crash_leaves_it;
 use crate::oracle::{Call, Changed, Conflict, Expect, Id, Oracle};
 use crate::subject::{Row, Settings, Subject, Told, Waiting};
-use crate::copy_as_crash_leaves_it;
 
 /// Something that is done with a store. Days are those of a month, for stores that have dates.
 #[derive(Debug, Clone)]
@@ -343,7 +343,8 @@ impl<S: Subject> Run<S> {
             let removal = |(changed, _): &(Changed, Option<Value>)| matches!(changed, Changed::Removed(..));
             let run = self.past[at..].iter().take_while(|write| removal(write)).count().max(1);
             let place = self.past[at..at + run].iter().position(|(changed, _)| *changed == told.changed);
-            self.past.swap(at, at + place.unwrap_or_else(|| panic!("{told:?}, not {:?}", self.past[at])));
+            let Some(place) = place else { panic!("{told:?}, not {:?}", self.past[at]) };
+            self.past.swap(at, at + place);
             assert_eq!((told.seq, &told.data), (at as u64 + 1, &self.past[at].1), "{told:?}");
         }
         assert!(told.is_sorted_by_key(|told| told.at));
@@ -376,7 +377,7 @@ impl<S: Subject> Run<S> {
 /// The last of these writes of each id.
 fn fold<'a>(writes: impl Iterator<Item = &'a Told>) -> Vec<Row> {
     let mut last: BTreeMap<&Id, &Told> = BTreeMap::new();
-    writes.for_each(|write| drop(last.insert(write.changed.id(), write)));
+    last.extend(writes.map(|write| (write.changed.id(), write)));
     let row = |(id, write): (&Id, &Told)| Some((id.clone(), write.changed.version(), write.data.clone()?));
     last.into_iter().filter_map(row).collect()
 }

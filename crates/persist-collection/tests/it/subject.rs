@@ -122,7 +122,7 @@ fn date(day: u8) -> String {
 }
 
 fn config(dir: &Path, settings: &Settings) -> CollectionConfig {
-    configured!(CollectionConfig::new(dir), settings)
+    configured!(CollectionConfig::new(dir), settings).backups(settings.backups)
 }
 
 /// Collection and item.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod backup;
+mod conformance;
 mod disk;
 mod doubt;
 mod examples;

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod conformance;
 mod example;
 mod open;
 mod property;
 mod store;
 mod subject;
-mod verbs;
 
 use std::path::Path;
 use std::time::Duration;

@@ -96,12 +96,8 @@ macro_rules! subject {
             }
 
             fn told(change: &$module::Change<$module::$model>) -> $module::Result<$crate::subject::Told> {
-                let (seq, at) = match change {
-                    $module::Change::Put(record) => (record.seq().unwrap_or_default(), record.written_at()),
-                    $module::Change::Removed(removed) => (removed.seq(), removed.written_at()),
-                };
                 let data = change.record().map(|record| row_of(record)).transpose()?.map(|(.., data)| data);
-                Ok($crate::subject::Told { seq, changed: Self::changed(change), data, at })
+                Ok($crate::subject::Told { seq: change.seq(), changed: Self::changed(change), data, at: change.written_at() })
             }
         }
 

@@ -63,7 +63,7 @@ impl Default for Settings {
 }
 
 /// A store under test. The data of a record is what is read back.
-pub trait Subject: Sized + Send + Sync {
+pub trait Subject: Sized + Send + Sync + 'static {
     /// So many ids has each key.
     const PER_KEY: u64;
     /// Whether some fields of the data are special, and text in it may become a timestamp.
