@@ -30,13 +30,13 @@ impl Log {
         let covered: Vec<Segment> = self.closed_segments().into_iter().filter(|s| s.last_seq <= seq).collect();
         for segment in &covered {
             let path = name::kept(&segment.path);
-            let is_there = compress(self.fs.as_ref(), segment, &path)?;
+            let compressed = compress(self.fs.as_ref(), segment, &path)?;
             let mut shared = self.shared.lock();
             shared.closed.retain(|closed| closed.path != segment.path);
             // A crash may have left both before.
             shared.kept.retain(|kept| kept.path != path);
-            if is_there {
-                shared.kept.push(Segment { path, ..segment.clone() });
+            if let Some(bytes) = compressed {
+                shared.kept.push(Segment { path, bytes, ..segment.clone() });
                 shared.kept.sort_by_key(|kept| kept.last_seq);
             }
             drop(shared);
@@ -85,8 +85,8 @@ impl Log {
         let shared = self.shared.lock();
         let (last_seq, last_at) = (shared.durable, shared.last_at);
         let active = shared.active.as_ref().map(|active| {
-            let (path, first_seq) = (active.path.clone(), active.first_seq);
-            Segment { path, first_seq, last_seq, last_at }
+            let (path, first_seq, bytes) = (active.path.clone(), active.first_seq, active.position);
+            Segment { path, first_seq, last_seq, last_at, bytes }
         });
         let closed = shared.kept.iter().chain(&shared.closed).filter(|segment| segment.last_seq >= seq);
         let closed = closed.min_by_key(|segment| segment.last_seq).cloned();
@@ -150,7 +150,9 @@ impl Recovery<'_> {
             match Ends::read(self.fs, &path) {
                 Ok(Some(ends)) if self.is_ours(&ends) => {
                     let Ends { first_seq, last_seq, last_at, .. } = ends;
-                    kept.push(Segment { path, first_seq, last_seq, last_at });
+                    let bytes = self.fs.open(&path, Access::Read).and_then(|file| file.len());
+                    let bytes = bytes.map_err(|error| Error::io("cannot open", &path, error))?;
+                    kept.push(Segment { path, first_seq, last_seq, last_at, bytes });
                 }
                 ends => tracing::warn!(?path, ?ends, "a kept segment can't be read or is not this store's"),
             }
@@ -198,10 +200,10 @@ impl Ends {
     }
 }
 
-/// Puts the compressed form of a segment in place; `false` where there is no such segment.
-fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<bool> {
+/// Puts the compressed form of a segment in place, and answers its bytes; `None` where there is no such segment.
+fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> {
     let bytes = match read(fs, &segment.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| Error::io("cannot read", &segment.path, error))?,
     };
     let first = bytes.split(|byte| *byte == b'\n').find_map(Line::parse);
@@ -215,7 +217,7 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<bool> {
     };
     let compressed = compressed().map_err(|error| Error::io("cannot compress", &segment.path, error))?;
     replace(fs, path, &compressed)?;
-    Ok(true)
+    Ok(Some(compressed.len() as u64))
 }
 
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
