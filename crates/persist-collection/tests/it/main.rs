@@ -10,6 +10,7 @@ mod lazy;
 mod open;
 mod past;
 mod property;
+mod repair;
 mod store;
 mod subject;
 mod typed;
