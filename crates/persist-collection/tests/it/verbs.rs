@@ -79,7 +79,7 @@ fn writes_can_be_awaited() {
         let record = store.put("k").item("i").if_absent().value(1).data_async(&json!({})).await.unwrap();
         assert_eq!((record.version(), store.stats().durable_seq), (1, 1));
         let conflict = store.put("k").item("i").if_absent().data_async(&json!({})).await.unwrap_err();
-        assert_eq!(conflict.kind(), ErrorKind::Conflict);
+        assert_eq!(conflict.kind(), persist_collection::ErrorKind::Conflict);
         let mut batch = store.batch();
         batch.put("l").data(&json!({})).unwrap();
         batch.remove_collection("k", "");
