@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use persist_core::{Durability, Timestamp};
+use persist_core::{Durability, ErrorKind, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -46,6 +46,10 @@ pub enum Step {
     Backup,
     /// Makes a store of the last backup and compares it, and goes on there or not.
     Restore(u8, bool),
+    /// Makes a store of this one as it stood at a moment, of so many parts in 100 of all writes, and compares it.
+    RestoreTo(u8, u8),
+    /// Loses the history in a crash, and goes on with it rebuilt, by the steps of the error or by a repair.
+    LoseHistory(u8, bool),
     /// Goes on with what a crash leaves.
     Crash(u8),
     /// Closes and opens.
@@ -108,6 +112,8 @@ fn step<S: Subject>() -> impl Strategy<Value = Step> {
         1 => day().prop_map(Step::Roll),
         1 => Just(Step::Backup),
         1 => (day(), any::<bool>()).prop_map(|(day, stays)| Step::Restore(day, stays)),
+        1 => (day(), 0..100_u8).prop_map(|(day, percent)| Step::RestoreTo(day, percent)),
+        1 => (day(), any::<bool>()).prop_map(|(day, by_hand)| Step::LoseHistory(day, by_hand)),
         2 => day().prop_map(Step::Crash),
         1 => day().prop_map(Step::Reopen),
     ]
@@ -139,6 +145,7 @@ pub fn run<S: Subject>(steps: &[Step], settings: &Settings) {
         puts: 0,
         under_way: Vec::new(),
         possible: Vec::new(),
+        has_all_logs: settings.backups,
         backups: Vec::new(),
     };
     run.open(1);
@@ -163,6 +170,8 @@ struct Run<S> {
     under_way: Vec<(Waiting, Result<Vec<Changed>, Conflict>)>,
     /// What a crash may leave instead of what the oracle says: the last acknowledged state, and each on the way.
     possible: Vec<Oracle>,
+    /// Whether the history can be made anew: its newest backup and the logs since are there.
+    has_all_logs: bool,
     /// The folders of the backups, and what there was then.
     backups: Vec<(PathBuf, Oracle)>,
 }
@@ -210,11 +219,14 @@ impl<S: Subject> Run<S> {
                 self.backups.push((dir, self.oracle.clone()));
             }
             Step::Restore(day, stays) => self.restore(*day, *stays),
+            Step::RestoreTo(day, percent) => self.restore_to(*day, *percent),
+            Step::LoseHistory(day, by_hand) => self.lose_history(*day, *by_hand),
             Step::Crash(day) => self.crash(*day),
             Step::Reopen(day) => {
                 self.store.take().unwrap().close().unwrap();
                 self.wait();
                 self.open(*day);
+                self.has_all_logs |= self.settings.backups;
                 self.check();
             }
         }
@@ -295,11 +307,48 @@ impl<S: Subject> Run<S> {
         self.check();
         self.check_past(70);
         if stays {
+            // Its first own backup comes when it is closed.
+            self.has_all_logs = false;
             return;
         }
         self.store.take().unwrap().close().unwrap();
         self.folders.pop();
         (self.store, self.oracle, self.past) = (present, oracle, past);
+    }
+
+    fn restore_to(&mut self, day: u8, percent: u8) {
+        self.wait();
+        let Some(told) = self.settle_order() else { return };
+        if !self.has_all_logs || told.is_empty() {
+            return;
+        }
+        let moment = told[told.len() * usize::from(percent) / 100].at;
+        let then: Vec<&Told> = told.iter().filter(|write| write.at <= moment).collect();
+        let (scratch, settings) = (tempdir().unwrap(), self.settings.clone());
+        let restored = match S::restore_to(&self.dir(), moment, scratch.path(), day, &settings) {
+            Ok(seq) => seq,
+            // The log goes back to the oldest backup, which has more.
+            Err(error) if error.kind() == ErrorKind::Gone && then.len() < told.len() => return,
+            Err(error) => panic!("{moment}: {error}"),
+        };
+        assert_eq!(restored, Some(then.len() as u64));
+        let store = S::open(scratch.path(), day, &settings).unwrap();
+        assert_eq!(store.history().unwrap().unwrap(), then.iter().copied().cloned().collect::<Vec<_>>());
+        assert_eq!(store.rows("").unwrap(), fold(then.into_iter()));
+        assert_eq!(store.problems().unwrap(), Vec::<String>::new());
+    }
+
+    fn lose_history(&mut self, day: u8, by_hand: bool) {
+        self.wait();
+        if !self.has_all_logs || self.settle_order().is_none() {
+            return;
+        }
+        let next = tempdir().unwrap();
+        copy_as_crash_leaves_it(&self.dir(), &next.path().join("store"));
+        self.store = None;
+        self.folders.push(next);
+        self.store = S::lose_history(&self.dir(), day, &self.settings, by_hand).unwrap();
+        self.check();
     }
 
     /// The key of an id, and the id.

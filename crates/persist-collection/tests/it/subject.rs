@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use persist_collection::{
-    Batch, CollectionConfig, CollectionStore, DatabaseFile, ItemName, Put, Record, Result, Scalar, Timestamp,
+    Batch, CollectionConfig, CollectionStore, DatabaseFile, ErrorKind, ItemName, Put, Record, Result, Scalar, Timestamp,
 };
 use persist_test_utils::oracle::{Changed, Id};
 use persist_test_utils::subject::{Row, Told};
@@ -82,6 +82,35 @@ subject! {
         fn as_of(&self, moment: Timestamp, written: bool) -> Result<Option<Vec<Row>>> {
             let records = if written { self.0.as_of_written(moment)? } else { self.0.as_of(moment)? };
             records.iter().map(|record| row_of(record)).collect::<Result<_>>().map(Some)
+        }
+
+        fn lose_history(dir: &Path, day: u8, settings: &Settings, by_hand: bool) -> Result<Option<Self>> {
+            std::fs::remove_file(dir.join("storage_history.duckdb")).unwrap();
+            if !by_hand {
+                let report = CollectionStore::repair(config(dir, settings))?;
+                assert!(!report.history.is_empty() && report.lost.is_empty(), "{report:?}");
+                return Self::open(dir, day, settings).map(Some);
+            }
+            let store = Self::open(dir, day, settings)?;
+            assert_eq!(store.0.get_key("k").unwrap_err().kind(), ErrorKind::Corrupt);
+            for day in 1..=28 {
+                if dir.join(date(day)).is_dir() {
+                    store.0.rebuild_history_from_wal(date(day).as_str())?;
+                }
+            }
+            store.0.rebuild_latest_from_history()?;
+            Ok(Some(store))
+        }
+
+        fn restore_to(
+            from: &Path,
+            moment: Timestamp,
+            dir: &Path,
+            day: u8,
+            settings: &Settings,
+        ) -> Result<Option<u64>> {
+            let config = config(dir, settings);
+            CollectionStore::restore_to(from, moment, date(day).as_str(), config).map(|restored| Some(restored.seq))
         }
 
         fn rebuild_latest(&self) -> Result<Option<u64>> {

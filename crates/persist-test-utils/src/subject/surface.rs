@@ -170,6 +170,21 @@ pub trait Subject: Sized + Send + Sync + 'static {
     fn rebuild_latest(&self) -> Result<Option<u64>> {
         Ok(None)
     }
+    /// Loses the file of the history of a store that is closed, or that a crash has left, and opens the store again: after
+    /// what its error says was done, or after a repair in one call. Where a history is kept.
+    ///
+    /// # Errors
+    /// The store's.
+    fn lose_history(_dir: &Path, _day: u8, _settings: &Settings, _by_hand: bool) -> Result<Option<Self>> {
+        Ok(None)
+    }
+    /// Makes a store of the one in `from` as it stood at a moment; answers its `seq`. Where a history is kept.
+    ///
+    /// # Errors
+    /// The store's.
+    fn restore_to(_from: &Path, _moment: Timestamp, _dir: &Path, _day: u8, _: &Settings) -> Result<Option<u64>> {
+        Ok(None)
+    }
     /// Forgets the versions of what was removed, where that can be; answers of how many ids.
     ///
     /// # Errors
