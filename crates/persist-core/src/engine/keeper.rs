@@ -147,6 +147,11 @@ impl<M: Model> Keeper<M> {
 impl<M: Model> Shared<M> {
     /// Merges, checkpoints and removes segments.
     pub(super) fn compact(&self) -> Result<()> {
+        self.merge_and_checkpoint()?;
+        if self.database.get()?.is_in_order()? { Ok(()) } else { self.merge_and_checkpoint() }
+    }
+
+    fn merge_and_checkpoint(&self) -> Result<()> {
         self.merge()?;
         for _ in 0..CHECKPOINT_TRIES {
             if self.checkpoint()? {
