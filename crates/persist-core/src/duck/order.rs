@@ -54,11 +54,7 @@ impl Runs {
     fn move_from(&self, new: u64) -> u64 {
         let Some((first, others)) = self.runs.split_first() else { return self.end };
         let second = others.iter().map(|run| run.rows).sum::<u64>() + new;
-        if second > most_in_second(first.rows) {
-            first.first
-        } else {
-            others.first().map_or(self.end, |run| run.first)
-        }
+        if second > most_in_second(first.rows) { first.first } else { others.first().map_or(self.end, |run| run.first) }
     }
 
     fn rows_from(&self, first: u64) -> u64 {
