@@ -24,6 +24,7 @@ mod database;
 mod folders;
 mod history;
 mod keeper;
+mod known;
 mod loading;
 mod manifest;
 mod open;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::duck::health::DatabaseFile;
+use crate::duck::{Loaded, key_hash};
 use crate::model::History;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Store {
     /// The rows that DuckDB looks at to load a collection, by its profile.
     fn rows_scanned(&self, key: &str) -> u64 {
         let connection = self.database.connect().unwrap();
-        let hash = self.database.and_hash(&connection, key).unwrap();
+        let hash = crate::duck::load::and_hash(key);
         let sql = format!(
             "EXPLAIN (ANALYZE, FORMAT json) FROM {} WHERE key = '{key}' AND collection = 'form'{hash}",
             self.database.base()
@@ -159,5 +160,28 @@ fn a_merge_of_little_leaves_most_rows_where_they_are() {
         store.merge();
         store.expect_order("a little");
         assert_eq!(blocks(&store), before);
+    }
+}
+
+/// Of a wrong one a load would find nothing.
+#[test]
+fn the_hash_of_a_key_is_the_one_that_duckdb_writes() {
+    let mut store = Store::new();
+    store.write("SELECT range AS n FROM range(0, 3000)", 3000);
+    store.merge();
+    let mut written = store.database.key_hashes().unwrap();
+    let mut wanted: Vec<u64> = (0..30).map(|n| key_hash(&format!("customer/2025/{n}"))).collect();
+    written.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(written, wanted);
+    for n in 0..30 {
+        let mut rows = 0;
+        let key = format!("customer/2025/{n}");
+        let mut count = |_: Loaded<'_>| {
+            rows += 1;
+            Ok(())
+        };
+        store.database.load_of(&key, &[Some("form")], &mut count).unwrap();
+        assert_eq!(rows, 100, "{key}");
     }
 }
