@@ -10,8 +10,9 @@
 //! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
 //! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
 //! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
-//! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store that
-//! is open, `restore.rs` makes a store of a copy, `takeover/` turns a folder of the Python original into ours.
+//! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store,
+//! `manifest.rs` says what a copy is, `retention.rs` which of them stay, `restore.rs` makes a store of one, `takeover/` turns
+//! a folder of the Python original into ours.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
