@@ -11,12 +11,14 @@
 //! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
 //! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
 //! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store,
-//! `manifest.rs` says what a copy is, `retention.rs` which of them stay, `restore.rs` makes a store of one, `takeover/` turns
-//! a folder of the Python original into ours.
+//! `manifest.rs` says what a copy is, `retention.rs` which of them stay, `restore.rs` makes a store of one, `rebuild.rs` makes
+//! a missing history anew and `opened.rs` is a store that may need that; both bring in the log by `catch_up.rs`.
+//! `repair.rs` finds out what is damaged. `takeover/` turns a folder of the Python original into ours.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod backup;
+mod catch_up;
 mod close;
 mod database;
 mod folders;
@@ -25,9 +27,12 @@ mod keeper;
 mod loading;
 mod manifest;
 mod open;
+mod opened;
 mod pending;
 mod plan;
 mod read;
+mod rebuild;
+mod repair;
 pub mod request;
 mod restore;
 mod retention;
@@ -42,7 +47,10 @@ mod write;
 
 pub use manifest::{Backup, BackupFile};
 pub use open::Location;
+pub use opened::Opened;
 pub use read::Verification;
+pub use repair::RepairReport;
+pub use restore::Restored;
 pub use shared::Engine;
 pub use stats::Stats;
 pub use subscribe::{Event, Since, Subscription};

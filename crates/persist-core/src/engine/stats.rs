@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The figures of a store at one moment.
 ///
 /// The first seven are those of the specifications, under their names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Records in memory.

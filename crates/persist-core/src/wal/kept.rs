@@ -112,7 +112,7 @@ impl Log {
         let bytes = bytes.map_err(|error| Error::io("cannot read", &segment.path, error))?;
         let mut scan = Scan::new(SegmentId(0), segment.path.clone(), bytes);
         scan.lines.retain(|place| (from..=to).contains(&place.seq) && !place.is_bridge);
-        Ok(ReadBack { scan, next: 0 })
+        Ok(ReadBack::of(scan))
     }
 }
 
@@ -124,6 +124,10 @@ pub struct ReadBack {
 }
 
 impl ReadBack {
+    pub(super) fn of(scan: Scan) -> Self {
+        Self { scan, next: 0 }
+    }
+
     /// The `seq` of the next line.
     pub fn next_seq(&self) -> Option<u64> {
         self.scan.lines.get(self.next).map(|place| place.seq)
@@ -165,10 +169,10 @@ impl Recovery<'_> {
 
 /// What a kept segment has, as its header says.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Ends {
-    store: String,
-    first_seq: u64,
-    last_seq: u64,
+pub(super) struct Ends {
+    pub(super) store: String,
+    pub(super) first_seq: u64,
+    pub(super) last_seq: u64,
     last_at: i64,
     /// The CRC-32 of the others, as [`Ends::checksum`] puts them together: a gzip header is not checked otherwise.
     crc: u32,
@@ -187,7 +191,7 @@ impl Ends {
     }
 
     /// `None` where the header is damaged.
-    fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
         let head = read_range(fs.open(path, Access::Read)?.as_ref(), 0, HEADER_BYTES)?;
         let decoder = GzDecoder::new(head.as_slice());
         let comment = decoder.header().and_then(|header| header.comment());
@@ -217,7 +221,7 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> 
 }
 
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
-fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let bytes = read(fs, path)?;
     if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
         return Ok(bytes);
