@@ -278,17 +278,17 @@ fn a_crash_at_any_operation_of_removing_an_old_backup_is_made_up_for() {
 
 #[test]
 fn a_backup_that_fails_at_close_is_told_and_costs_no_record() {
+    let before = TempDir::new().unwrap();
+    day(quiet(before.path()), "2025-12-24", 3);
     for stops in [false, true] {
         for at in (0..).step_by(if stops { 3 } else { 1 }) {
-            let dir = TempDir::new().unwrap();
-            day(quiet(dir.path()), "2025-12-24", 3);
-            let (count, counted) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-            let counts = Arc::clone(&count);
-            let folder = dir.path().join("2025-12-24");
-            let closing = Arc::clone(&counted);
+            let dir = crashed(before.path());
+            // From the mark of the backup that is being made on.
+            let (count, counted) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
+            let (counts, folder) = (Arc::clone(&count), dir.path().join("2025-12-24"));
             let disk = FlakyDisk::new(move |_, path| {
-                let is_log = path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("wal_"));
-                if closing.load(Ordering::SeqCst) == 0 || !path.starts_with(&folder) || is_log {
+                counted.fetch_or(path.ends_with("manifest.json.tmp"), Ordering::SeqCst);
+                if !counted.load(Ordering::SeqCst) || !path.starts_with(&folder) {
                     return Ok(());
                 }
                 let n = counts.fetch_add(1, Ordering::SeqCst);
@@ -296,15 +296,14 @@ fn a_backup_that_fails_at_close_is_told_and_costs_no_record() {
             });
             let store = CollectionStore::open("2025-12-24", quiet(dir.path()).fs(Arc::new(disk))).unwrap();
             put(&store, 2);
-            counted.store(1, Ordering::SeqCst);
             let closed = store.close();
             if count.load(Ordering::SeqCst) <= at {
                 closed.unwrap();
                 assert!(at > 15, "only {at} operations");
                 break;
             }
-            if !stops {
-                assert_eq!(segments(dir.path(), ".jsonl"), 0, "{at}");
+            if !stops && backed_up(dir.path(), "2025-12-24") != Ok(5) {
+                assert_eq!((segments(dir.path(), ".jsonl"), segments(dir.path(), ".gz")), (0, 1), "{at}");
             }
             assert_eq!(closed.unwrap_err().kind(), ErrorKind::Io, "{at}");
             let store = open(dir.path(), "2025-12-25");
