@@ -52,6 +52,12 @@
 //! # store.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Dates and backups
+//!
+//! Items are not kept by date: what has one is the log, and the backups. A store that is opened for the present day goes on in
+//! the folder of the next at midnight, in UTC. [`close`](CollectionStore::close) backs it up into the folder of its date, and
+//! backups of dates long before the newest go ([`retain_days`](CollectionConfig::retain_days)).
 
 mod config;
 mod history;
