@@ -56,9 +56,10 @@ impl Model for Collection {
     ];
 
     const HISTORY: Option<History> =
-        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
+        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1, cure });
 
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at });
+    const LOG_FOLDERS: Option<LogFolders> =
+        Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at, ends_at });
 
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         match field {
@@ -74,6 +75,18 @@ impl Model for Collection {
     }
 }
 
+/// What to do about a damaged or missing database.
+fn cure(dates: &[String]) -> String {
+    let dates = if dates.is_empty() { "none has a log".to_owned() } else { dates.join(", ") };
+    format!(
+        "The database may be corrupted. To recover:\n\
+         1. Delete the corrupted file and open the store\n\
+         2. Call rebuild_history_from_wal(date) for each date that needs recovery ({dates})\n\
+         3. Call rebuild_latest_from_history() to rebuild latest values\n\
+         Or call CollectionStore::repair(config), which does all of this and keeps the corrupted file."
+    )
+}
+
 /// Whether a text is a date and nothing besides.
 fn is_date(name: &str) -> bool {
     name.len() == 10 && Timestamp::parse(name).is_some()
@@ -87,4 +100,10 @@ fn day_of(name: &str) -> Option<i64> {
 /// The date in UTC.
 fn name_at(unix_micros: i64) -> String {
     date_text(Timestamp::from_unix_micros(unix_micros).to_offset_date_time().date())
+}
+
+/// The next midnight UTC.
+fn ends_at(unix_micros: i64) -> i64 {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    unix_micros.div_euclid(DAY).saturating_add(1).saturating_mul(DAY)
 }

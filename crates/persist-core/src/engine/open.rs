@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use super::folders;
 use super::keeper::{self, Keeper};
 use super::loading::InMemory;
 use super::pending::Pending;
+use super::rebuild::cure;
 use super::shared::{Engine, Figures, Shared, Threads};
 use super::syncer::{Syncer, SyncerThread};
 use super::takeover::{self, Places, Takeover};
@@ -59,12 +60,25 @@ impl<M: Model> Engine<M> {
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
+        let locks = take_marked_locks::<M>(options.fs.as_ref(), location)?;
+        Self::open_locked(location, options, locks)
+    }
+
+    /// The engine itself: it is in service as soon as it is there. What may be an [`Opened`](super::Opened) as well calls
+    /// this.
+    ///
+    /// # Errors
+    /// None.
+    #[doc(hidden)]
+    pub fn in_service(&self) -> Result<&Self> {
+        Ok(self)
+    }
+
+    /// As [`Engine::open`], of a place whose locks the caller has taken.
+    pub(super) fn open_locked(location: &Location, options: Options, locks: Vec<Lock>) -> Result<Self> {
         let table = table_of::<M>(&options)?;
         let fs = Arc::clone(&options.fs);
         let log_dir = folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
-        let locks = take_locks(fs.as_ref(), location)?;
-        locks.first().map_or(Ok(()), |lock| folders::mark::<M>(lock, location.log_folder.as_deref()))?;
-
         let (identity, taken) = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => (identity, RecoveryReport::default()),
             None => create::<M>(location, &table, &options)?,
@@ -72,7 +86,8 @@ impl<M: Model> Engine<M> {
         if set_logs_aside(fs.as_ref(), &location.database, &table)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
-        let database = open_database(fs.as_ref(), location, &table, &identity)?;
+        let database = open_database(fs.as_ref(), location, &table, &identity)
+            .map_err(|error| with_cure::<M>(fs.as_ref(), &location.dir, error))?;
         let mut state = database.state()?;
         if state.applied > state.watermark {
             // Of a history that went further than this one: what it says is of no known write.
@@ -123,6 +138,7 @@ impl<M: Model> Engine<M> {
         let pending = Pending::new(replay(recovered, everything.then_some(&cache))?, batches(recovered));
         let mut start = recovered.start();
         start.last_at = start.last_at.max(state.at);
+        let keeps_backups = M::LOG_FOLDERS.is_some() && options.backups.is_some();
         let (worker, commands) = flume::unbounded();
         let (keeper, chores) = flume::unbounded();
         let log = Arc::new(Log::new(
@@ -135,6 +151,8 @@ impl<M: Model> Engine<M> {
         ));
         let shared = Arc::new(Shared {
             dir: location.dir.clone(),
+            locks: Mutex::new(locks),
+            follows_clock: AtomicBool::new(false),
             purpose: location.purpose.clone(),
             identity: identity.clone(),
             syncer: Syncer::new(Arc::clone(&log), Arc::clone(&options.clock)),
@@ -143,7 +161,7 @@ impl<M: Model> Engine<M> {
             cache,
             in_memory: InMemory::new(everything),
             pending,
-            backed_up: AtomicU64::new(u64::MAX),
+            backed_up: AtomicU64::new(if keeps_backups { 0 } else { u64::MAX }),
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
             database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
             options,
@@ -157,6 +175,11 @@ impl<M: Model> Engine<M> {
                 ..Figures::default()
             }),
         });
+        shared.follow_clock(location.log_folder.as_deref());
+        if let Err(error) = shared.settle_backups() {
+            // All of the log is kept meanwhile.
+            tracing::warn!(%error, "the backups could not be looked through");
+        }
         let threads = Threads {
             worker: spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?,
             keeper: spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores))?,
@@ -166,8 +189,7 @@ impl<M: Model> Engine<M> {
             shared.send(worker::Command::Recovered);
         }
         shared.charge(keeper::Chore::Tidy);
-        let engine =
-            Self { shared, threads: Some(threads), report: recovered.report().clone(), locks: Mutex::new(locks) };
+        let engine = Self { shared, threads: Some(threads), report: recovered.report().clone() };
         if !everything && (!recovered.is_empty() || state.delta_rows > 0) {
             // What is read into memory later comes from the base alone, whatever becomes of DuckDB's instance.
             engine.compact()?;
@@ -205,6 +227,29 @@ pub(super) fn take_locks(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> 
     let folder = Lock::acquire(&location.dir.join(".lock"), &location.purpose)?;
     let database = Lock::acquire(&database_lock(&location.database)?, &location.purpose)?;
     Ok(vec![folder, database])
+}
+
+/// As [`take_locks`], and says beside them which folder the log goes on in.
+pub(super) fn take_marked_locks<M: Model>(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> {
+    folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
+    let locks = take_locks(fs, location)?;
+    locks.first().map_or(Ok(()), |lock| folders::mark::<M>(lock, location.log_folder.as_deref()))?;
+    Ok(locks)
+}
+
+/// Whether there is no database at a place where there was one.
+pub(super) fn is_missing(fs: &dyn Fs, location: &Location) -> Result<bool> {
+    let exists = fs.exists(&location.database);
+    let exists = exists.map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    Ok(!exists && Identity::load(fs, &location.dir)?.is_some())
+}
+
+/// Adds what can be done to the error of a damaged database.
+fn with_cure<M: Model>(fs: &dyn Fs, dir: &Path, error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt || M::HISTORY.is_none() {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, format!("{error}{}", cure::<M>(fs, dir))).with_source(error)
 }
 
 pub(super) fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {

@@ -20,7 +20,8 @@ impl Model for Items {
         Column { name: "updated_at", source: Source::UpdatedAt },
         Column { name: "version", source: Source::Version },
     ];
-    const HISTORY: Option<History> = Some(History { table: "all", latest_file: "latest.duckdb", loaded_by: 1 });
+    const HISTORY: Option<History> =
+        Some(History { table: "all", latest_file: "latest.duckdb", loaded_by: 1, cure: |_| String::new() });
 
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         [&*part.0, &*part.1].get(field).copied()
