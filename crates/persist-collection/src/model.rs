@@ -1,6 +1,7 @@
 //! What an item is: its id is the key, the collection and its name, it has a typed value besides its data, and every
 //! write of it is kept.
 
+use persist_core::timestamp::{IntoDate, date_text};
 use persist_core::{Column, History, LogFolders, Model, Scalar, Source, Timestamp};
 
 use crate::keys;
@@ -57,7 +58,7 @@ impl Model for Collection {
     const HISTORY: Option<History> =
         Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
 
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name: is_date });
+    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at });
 
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         match field {
@@ -76,4 +77,14 @@ impl Model for Collection {
 /// Whether a text is a date and nothing besides.
 fn is_date(name: &str) -> bool {
     name.len() == 10 && Timestamp::parse(name).is_some()
+}
+
+fn day_of(name: &str) -> Option<i64> {
+    let date = name.into_date().ok().filter(|_| is_date(name))?;
+    Some(i64::from(date.to_julian_day()))
+}
+
+/// The date in UTC.
+fn name_at(unix_micros: i64) -> String {
+    date_text(Timestamp::from_unix_micros(unix_micros).to_offset_date_time().date())
 }

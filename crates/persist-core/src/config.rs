@@ -142,8 +142,8 @@ macro_rules! shared_options {
             }
 
             /// How long a segment of the log stays for subscribers once DuckDB has all of it, by the write time of its
-            /// last record. Kept segments also stay over closing and opening; the disk has to hold them. Default zero:
-            /// none is kept.
+            /// last record. Kept segments are compressed, and stay over closing and opening; the disk has to hold them.
+            /// Default zero: none is kept.
             #[must_use]
             pub fn keep_log(mut self, time: ::std::time::Duration) -> Self {
                 self.options.keep_log = time;

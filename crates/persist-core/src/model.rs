@@ -65,6 +65,10 @@ pub struct LogFolders {
     pub named_by: &'static str,
     /// Whether a folder of this name is one of them. All others are left alone.
     pub is_name: fn(&str) -> bool,
+    /// The day that a folder of this name is for, counted from any fixed one: folders get old by it.
+    pub day_of: fn(&str) -> Option<i64>,
+    /// The name of the folder for a moment, in microseconds since 1970-01-01 UTC.
+    pub name_at: fn(i64) -> String,
 }
 
 /// A column of a model's table.

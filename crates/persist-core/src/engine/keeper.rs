@@ -3,10 +3,11 @@
 //!
 //! What it keeps true: a segment is removed only when all its records are at or below a watermark that was committed
 //! before a successful CHECKPOINT *began*. (Commits land during a CHECKPOINT, and need not be in the main file then.)
-//! With `keep_log` such a segment is renamed, and removed when its time has come.
+//! Where it is needed for longer, for subscribers or to rebuild what no backup has, it is kept compressed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::open::Task;
@@ -180,13 +181,17 @@ impl<M: Model> Shared<M> {
         sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
         self.figures.lock().checkpointed = watermark;
         self.pending.checkpointed(watermark);
-        if self.options.keep_log.is_zero() {
-            self.log.remove_up_to(watermark)?;
-        } else {
-            self.log.keep_up_to(watermark)?;
-        }
-        self.remove_kept()?;
+        self.tidy_log(watermark)?;
         Ok(true)
+    }
+
+    /// Removes the segments up to a checkpointed watermark, or keeps them where they may be needed.
+    fn tidy_log(&self, watermark: u64) -> Result<()> {
+        if self.options.keep_log.is_zero() {
+            self.log.remove_up_to(watermark.min(self.backed_up.load(Ordering::Acquire)))?;
+        }
+        self.log.keep_up_to(watermark)?;
+        self.remove_kept().map(drop)
     }
 
     /// Removes the kept segments whose time has come. Answers when to look again, if any stays.
@@ -194,7 +199,8 @@ impl<M: Model> Shared<M> {
         let keep = i64::try_from(self.options.keep_log.as_micros()).unwrap_or(i64::MAX);
         let now = self.options.clock.unix_micros();
         let until = if keep == 0 { i64::MAX } else { now.saturating_sub(keep) };
-        let left = self.log.remove_kept(until)?.map(|oldest| oldest.saturating_sub(until));
+        let left = self.log.remove_kept(self.backed_up.load(Ordering::Acquire), until)?;
+        let left = left.map(|oldest| oldest.saturating_sub(until));
         Ok(left.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONGEST_WAIT)))
     }
 

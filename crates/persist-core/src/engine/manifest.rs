@@ -29,6 +29,8 @@ pub struct Backup {
     pub purpose: String,
     /// The last record that is in it; all before it are too, and none after it.
     pub seq: u64,
+    /// When that was written.
+    pub written: Timestamp,
     /// When it was made.
     pub at: Timestamp,
     /// How many ids it has.
@@ -63,9 +65,9 @@ impl Backup {
     }
 
     pub(super) fn of(dir: &Path, purpose: &str, lineage: &[Ancestor], at: Timestamp, found: Found) -> Self {
-        let Found { store, seq, rows, files } = found;
+        let Found { store, seq, written, rows, files } = found;
         let (dir, purpose, lineage) = (dir.to_owned(), purpose.to_owned(), lineage.to_vec());
-        Self { format: FORMAT, dir, store, lineage, purpose, seq, at, rows, files }
+        Self { format: FORMAT, dir, store, lineage, purpose, seq, written, at, rows, files }
     }
 
     /// Reads what the manifest in `dir` says.
@@ -98,6 +100,34 @@ impl Backup {
         Ok(backup)
     }
 
+    /// As [`Backup::load`], with a look at the files' sizes; `None` for a folder without a manifest.
+    pub(super) fn load_whole(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
+        let manifest = Self::manifest(dir);
+        if !fs.exists(&manifest).map_err(|error| Error::io("cannot look for", &manifest, error))? {
+            return Ok(None);
+        }
+        let backup = Self::load(fs, dir)?;
+        for BackupFile { name, bytes, .. } in &backup.files {
+            let path = dir.join(name);
+            let there = match fs.open(&path, Access::Read).and_then(|file| file.len()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                there => Some(there.map_err(|error| Error::io("cannot open", &path, error))?),
+            };
+            if there != Some(*bytes) {
+                let there = there.map_or("is missing".to_owned(), |there| format!("has {there} bytes"));
+                let message = format!("{} {there}, its manifest says {bytes} bytes", path.display());
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+        }
+        Ok(Some(backup))
+    }
+
+    /// Whether it is of a store of this lineage, with no record that the lineage does not have.
+    pub(super) fn is_of(&self, lineage: &[Ancestor]) -> bool {
+        let bound = lineage.iter().find(|ancestor| ancestor.store == self.store).map(|ancestor| ancestor.last_seq);
+        bound.is_some_and(|bound| bound.is_none_or(|last| self.seq <= last))
+    }
+
     /// Writes the manifest aside. The folder is a backup once that has its name.
     pub(super) fn prepare(&self, fs: &dyn Fs) -> Result<()> {
         let path = Self::manifest(&self.dir);
@@ -123,7 +153,7 @@ impl Backup {
 
     /// What is to be found, but for the files' sizes and checksums.
     pub(super) fn found_with(&self, files: Vec<BackupFile>) -> Found {
-        Found { store: self.store.clone(), seq: self.seq, rows: self.rows, files }
+        Found { store: self.store.clone(), seq: self.seq, written: self.written, rows: self.rows, files }
     }
 
     /// Refuses a file that is not what the manifest says.
@@ -142,6 +172,7 @@ impl Backup {
 pub(super) struct Found {
     pub(super) store: String,
     pub(super) seq: u64,
+    pub(super) written: Timestamp,
     pub(super) rows: u64,
     pub(super) files: Vec<BackupFile>,
 }
@@ -151,14 +182,15 @@ impl Found {
     pub(super) fn in_files(fs: &dyn Fs, path: &Path, files: Vec<BackupFile>, table: &Table) -> Result<Self> {
         let database = Database::open_to_read(fs, path, table)?;
         let state = database.state()?;
-        Ok(Self { store: state.store_id, seq: state.watermark, rows: database.check_rows()?, files })
+        let (seq, written) = (state.watermark, Timestamp::from_unix_micros(state.at));
+        Ok(Self { store: state.store_id, seq, written, rows: database.check_rows()?, files })
     }
 }
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { store, seq, rows, files } = self;
-        write!(f, "{rows} rows up to seq {seq} of the store {store}")?;
+        let Self { store, seq, written, rows, files } = self;
+        write!(f, "{rows} rows up to seq {seq}, written at {written}, of the store {store}")?;
         for BackupFile { name, bytes, crc } in files {
             write!(f, ", {name} of {bytes} bytes with CRC {crc}")?;
         }

@@ -29,6 +29,7 @@ mod plan;
 mod read;
 pub mod request;
 mod restore;
+mod retention;
 mod shared;
 mod stats;
 mod subscribe;

@@ -143,6 +143,7 @@ impl<M: Model> Engine<M> {
             cache,
             in_memory: InMemory::new(everything),
             pending,
+            backed_up: AtomicU64::new(u64::MAX),
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
             database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
             options,

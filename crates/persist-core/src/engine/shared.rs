@@ -46,6 +46,8 @@ pub(super) struct Shared<M: Model> {
     pub(super) cache: Cache<M>,
     pub(super) in_memory: InMemory,
     pub(super) pending: pending::Pending<M>,
+    /// Flushed segments are kept until a backup has all their records: up to this `seq` one has.
+    pub(super) backed_up: AtomicU64,
     /// The extra columns that data is checked against.
     pub(super) checked_extra: ExtraSchema,
     pub(super) database: database::Handle,

@@ -1,12 +1,14 @@
-//! Segments that are kept for subscribers when a checkpoint covers them, and reading lines back from the disk.
+//! Segments that are kept when a checkpoint covers them, compressed, and reading lines back from the disk.
 //!
 //! What it keeps true:
 //! - A kept segment has another name ([`name::kept`]), so recovery neither reads nor judges it: an opening takes no longer
 //!   for it, and what it suffers keeps no store from opening.
-//! - A rename, a removal or a crash between them leaves each segment whole, under one name or the other.
+//! - The compressed file is durable under its name before the segment goes: a crash leaves the one, the other or both.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::Path;
+
+use flate2::{Compression, GzBuilder, read::GzDecoder};
 
 use super::line::Line;
 use super::name::{self, SegmentId};
@@ -14,44 +16,45 @@ use super::reader::Scan;
 use super::recover::{Ancestor, Recovery};
 use super::writer::{Log, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, Fs, read, read_range, sync_dirs_of};
+use crate::fs::{Access, Fs, read, read_range, remove_if_there, replace, sync_dirs_of};
 
-/// How much of a segment is read to find its first or last line, at first.
-const PIECE_BYTES: u64 = 4096;
+/// How much of a kept segment is read to find out what is in it: more than its header takes.
+const HEADER_BYTES: u64 = 1024;
 
 impl Log {
-    /// Keeps the closed segments whose lines are all at or below `seq` for subscribers only, under another name.
+    /// Keeps the closed segments whose lines are all at or below `seq`, compressed, under another name.
     ///
     /// # Errors
-    /// [`Io`](crate::ErrorKind::Io); what could not be renamed is tried again by the next call.
+    /// [`Io`](crate::ErrorKind::Io); what could not be done is tried again by the next call.
     pub fn keep_up_to(&self, seq: u64) -> Result<()> {
         let covered: Vec<Segment> = self.closed_segments().into_iter().filter(|s| s.last_seq <= seq).collect();
         for segment in &covered {
             let path = name::kept(&segment.path);
-            let is_gone = match self.fs.rename(&segment.path, &path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-                done => done.map_err(|error| Error::io("cannot rename", &segment.path, error)).map(|()| false)?,
-            };
+            let is_there = compress(self.fs.as_ref(), segment, &path)?;
             let mut shared = self.shared.lock();
             shared.closed.retain(|closed| closed.path != segment.path);
-            if !is_gone {
+            // A crash may have left both before.
+            shared.kept.retain(|kept| kept.path != path);
+            if is_there {
                 shared.kept.push(Segment { path, ..segment.clone() });
                 shared.kept.sort_by_key(|kept| kept.last_seq);
             }
+            drop(shared);
+            remove_if_there(self.fs.as_ref(), &segment.path)?;
         }
         sync_dirs_of(self.fs.as_ref(), covered.iter().map(|segment| segment.path.as_path()))
     }
 
-    /// Removes the kept segments whose last line was written at or before `at`, in microseconds since 1970-01-01 UTC.
-    /// Answers when the last line of the oldest that stays was written.
+    /// Removes the kept segments whose lines are all at or below `seq` and were written at or before `at`, in microseconds
+    /// since 1970-01-01 UTC. Answers when the last line of the oldest that stays was written, if time alone keeps it.
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io); what could not be removed is tried again by the next call.
-    pub fn remove_kept(&self, at: i64) -> Result<Option<i64>> {
+    pub fn remove_kept(&self, seq: u64, at: i64) -> Result<Option<i64>> {
         let mut shared = self.shared.lock();
-        let until = shared.kept.partition_point(|kept| kept.last_at <= at);
+        let until = shared.kept.partition_point(|kept| kept.last_seq <= seq && kept.last_at <= at);
         let mut going: Vec<Segment> = shared.kept.drain(..until).collect();
-        let oldest = shared.kept.first().map(|kept| kept.last_at);
+        let oldest = shared.kept.first().filter(|kept| kept.last_seq <= seq).map(|kept| kept.last_at);
         drop(shared);
         if going.is_empty() {
             return Ok(oldest);
@@ -65,7 +68,7 @@ impl Log {
         done.map(|_| oldest)
     }
 
-    /// The segments that are kept for subscribers only, oldest first.
+    /// The segments that are kept although a checkpoint covers them, oldest first.
     pub fn kept_segments(&self) -> Vec<Segment> {
         self.shared.lock().kept.clone()
     }
@@ -96,10 +99,10 @@ impl Log {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io).
     pub fn read_back(&self, segment: &Segment, from: u64, to: u64) -> Result<ReadBack> {
-        // The segment may be renamed at this moment, never back.
-        let bytes = match read(self.fs.as_ref(), &segment.path) {
+        // The segment may be compressed at this moment, never the other way round.
+        let bytes = match read_lines(self.fs.as_ref(), &segment.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match read(self.fs.as_ref(), &name::kept(&segment.path)) {
+                match read_lines(self.fs.as_ref(), &name::kept(&segment.path)) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                     read => read,
                 }
@@ -136,11 +139,11 @@ impl ReadBack {
 
 impl Recovery<'_> {
     /// The kept segments, oldest first. Another store's are left alone, and what is above the watermark; also what can't
-    /// be read: only subscribers miss it.
+    /// be read: it is missed by who needs it, and keeps no store from opening.
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
         let mut kept = Vec::new();
         for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
-            match ends(self.fs, &path) {
+            match Ends::read(self.fs, &path) {
                 Ok(Some(ends)) if self.is_ours(&ends) => {
                     let Ends { first_seq, last_seq, last_at, .. } = ends;
                     kept.push(Segment { path, first_seq, last_seq, last_at });
@@ -158,33 +161,68 @@ impl Recovery<'_> {
     }
 }
 
-/// What the first and last good line of a segment say.
-#[derive(Debug)]
+/// What a kept segment has, as its header says.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Ends {
     store: String,
     first_seq: u64,
     last_seq: u64,
     last_at: i64,
+    /// The CRC-32 of the others, as [`Ends::checksum`] puts them together: a gzip header is not checked otherwise.
+    crc: u32,
 }
 
-/// `None` where the first line is damaged, which says whose the segment is.
-fn ends(fs: &dyn Fs, path: &Path) -> io::Result<Option<Ends>> {
-    let file = fs.open(path, Access::Read)?;
-    let bytes = file.len()?;
-    let mut piece = PIECE_BYTES;
-    // Most often both are in the first pieces; a long line, or one that is damaged, takes more of them.
-    loop {
-        let piece_bytes = piece.min(bytes);
-        let head = Scan::new(SegmentId(0), path.to_owned(), read_range(file.as_ref(), 0, piece_bytes)?);
-        let tail = read_range(file.as_ref(), bytes - piece_bytes, piece_bytes)?;
-        let tail = Scan::new(SegmentId(0), path.to_owned(), tail);
-        if let (Some(store), Some(first), Some(last)) = (head.store, head.lines.first(), tail.lines.last()) {
-            let (first_seq, last_seq, last_at) = (first.from, last.seq, last.at);
-            return Ok(Some(Ends { store, first_seq, last_seq, last_at }));
-        }
-        if piece >= bytes {
-            return Ok(None);
-        }
-        piece *= 4;
+impl Ends {
+    fn of(segment: &Segment, store: &str) -> Self {
+        let Segment { first_seq, last_seq, last_at, .. } = *segment;
+        let ends = Self { store: store.to_owned(), first_seq, last_seq, last_at, crc: 0 };
+        Self { crc: ends.checksum(), ..ends }
     }
+
+    fn checksum(&self) -> u32 {
+        let Self { store, first_seq, last_seq, last_at, .. } = self;
+        crc32fast::hash(format!("{store} {first_seq} {last_seq} {last_at}").as_bytes())
+    }
+
+    /// `None` where the header is damaged.
+    fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
+        let head = read_range(fs.open(path, Access::Read)?.as_ref(), 0, HEADER_BYTES)?;
+        let decoder = GzDecoder::new(head.as_slice());
+        let comment = decoder.header().and_then(|header| header.comment());
+        let ends: Option<Self> = comment.and_then(|comment| serde_json::from_slice(comment).ok());
+        Ok(ends.filter(|ends| ends.crc == ends.checksum()))
+    }
+}
+
+/// Puts the compressed form of a segment in place; `false` where there is no such segment.
+fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<bool> {
+    let bytes = match read(fs, &segment.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        read => read.map_err(|error| Error::io("cannot read", &segment.path, error))?,
+    };
+    let first = bytes.split(|byte| *byte == b'\n').find_map(Line::parse);
+    let ends = Ends::of(segment, first.and_then(|line| line.store).unwrap_or_default());
+    let compressed = || -> io::Result<Vec<u8>> {
+        let builder = GzBuilder::new().comment(serde_json::to_vec(&ends)?);
+        // The fastest level: a segment is compressed while the store is written.
+        let mut encoder = builder.write(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+        encoder.write_all(&bytes)?;
+        encoder.finish()
+    };
+    let compressed = compressed().map_err(|error| Error::io("cannot compress", &segment.path, error))?;
+    replace(fs, path, &compressed)?;
+    Ok(true)
+}
+
+/// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
+fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = read(fs, path)?;
+    if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
+        return Ok(bytes);
+    }
+    let mut lines = Vec::new();
+    if let Err(error) = GzDecoder::new(bytes.as_slice()).read_to_end(&mut lines) {
+        tracing::warn!(?path, %error, "a kept segment is damaged");
+    }
+    Ok(lines)
 }

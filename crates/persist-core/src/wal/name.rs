@@ -1,24 +1,24 @@
 //! The names of segments: `wal_000001.jsonl`, `wal_000002.jsonl`, …
 //!
 //! Only this file builds or parses one. A name has at least six digits and no more zeros in front than that needs, so
-//! that a name and its number are one and the same. A segment that is kept for subscribers, and that recovery does not
-//! read any more, has `.kept` added: `wal_000001.jsonl.kept`.
+//! that a name and its number are one and the same. A segment that is kept although a checkpoint covers it, and that
+//! recovery does not read any more, is compressed: `wal_000001.jsonl.gz`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "wal_";
 const SUFFIX: &str = ".jsonl";
-const KEPT: &str = ".kept";
+const KEPT: &str = ".gz";
 
-/// The path of a segment once it is kept for subscribers only.
+/// The path of a segment once it is only kept.
 pub(super) fn kept(segment: &Path) -> PathBuf {
     let mut name = segment.as_os_str().to_owned();
     name.push(KEPT);
     PathBuf::from(name)
 }
 
-/// Whether this is the name of a segment that is kept for subscribers only.
+/// Whether this is the name of a segment that is only kept.
 pub(super) fn is_kept(name: &str) -> bool {
     name.strip_suffix(KEPT).is_some_and(|segment| SegmentId::parse(segment).is_some())
 }
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn a_kept_segment_is_known_by_its_name_and_is_no_segment_of_the_log() {
         let path = kept(Path::new("/store/wal_000007.jsonl"));
-        assert_eq!(path, Path::new("/store/wal_000007.jsonl.kept"));
-        assert!(is_kept("wal_000007.jsonl.kept") && SegmentId::parse("wal_000007.jsonl.kept").is_none());
-        assert_eq!(SegmentId::of_any("wal_000007.jsonl.kept"), Some(SegmentId(7)));
-        assert!(!is_kept("wal_000007.jsonl") && !is_kept("wal_7.jsonl.kept") && !is_kept("data.duckdb.kept"));
+        assert_eq!(path, Path::new("/store/wal_000007.jsonl.gz"));
+        assert!(is_kept("wal_000007.jsonl.gz") && SegmentId::parse("wal_000007.jsonl.gz").is_none());
+        assert_eq!(SegmentId::of_any("wal_000007.jsonl.gz"), Some(SegmentId(7)));
+        assert!(!is_kept("wal_000007.jsonl") && !is_kept("wal_7.jsonl.gz") && !is_kept("data.duckdb.gz"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct LogStart {
     pub last_at: i64,
     /// The segments that are kept and take no more lines.
     pub closed: Vec<Segment>,
-    /// The segments that recovery passed over, as they are kept for subscribers only; oldest first.
+    /// The segments that recovery passed over, as a checkpoint covers them and they are only kept; oldest first.
     pub kept: Vec<Segment>,
 }
 

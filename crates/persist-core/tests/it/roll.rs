@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use persist_core::timestamp::{IntoDate, date_text};
 use persist_core::{
     Change, Column, Durability, Engine, Entry, ErrorKind, Event, Location, LogFolders, Model, Options, Result, Since,
-    Source,
+    Source, Timestamp,
 };
 use persist_test_utils::{FlakyDisk, copy_as_crash_leaves_it};
 use tempfile::TempDir;
@@ -27,7 +28,7 @@ impl Model for Daily {
     const TABLE: &'static str = "storage";
     const COLUMNS: &'static [Column] =
         &[Column { name: "key", source: Source::Key }, Column { name: "data", source: Source::Data }];
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name });
+    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name, day_of, name_at });
 
     fn part_text(_: &(), _: usize) -> Option<&str> {
         None
@@ -39,6 +40,14 @@ impl Model for Daily {
 fn is_name(name: &str) -> bool {
     let like = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
     name.len() == 10 && name.bytes().enumerate().all(like)
+}
+
+fn day_of(name: &str) -> Option<i64> {
+    Some(i64::from(name.into_date().ok()?.to_julian_day()))
+}
+
+fn name_at(unix_micros: i64) -> String {
+    date_text(Timestamp::from_unix_micros(unix_micros).into_date().unwrap())
 }
 
 type Store = Engine<Daily>;
