@@ -126,6 +126,9 @@ pub(crate) struct Crash {
     #[serde(serialize_with = "as_text")]
     pub(crate) date: Date,
     pub(crate) acknowledged: usize,
+    /// What was in DuckDB when it aborted: records up to this one.
+    pub(crate) flushed: u64,
+    /// Those that were replayed from the log.
     pub(crate) recovered: u64,
     /// What was read of the log, its fill included.
     pub(crate) log_bytes: u64,
@@ -143,6 +146,7 @@ impl Crash {
         Self {
             date,
             acknowledged,
+            flushed: report.watermark,
             recovered: report.records,
             log_bytes: report.bytes,
             left_out_bytes: report.bytes_left_out(),

@@ -41,6 +41,10 @@ pub(crate) fn writes(writers: usize, writes: Option<&Writes>, stored: &str) -> L
 
 /// What the child wrote and what became of it.
 pub(crate) fn crash(crash: &Crash) -> [Line; 2] {
+    let flushed = match crash.flushed {
+        0 => String::new(),
+        flushed => format!("; {} were in DuckDB", count(flushed)),
+    };
     [
         [
             "acknowledged by the child".to_owned(),
@@ -50,7 +54,11 @@ pub(crate) fn crash(crash: &Crash) -> [Line; 2] {
         [
             "recovered after it".to_owned(),
             count(crash.recovered),
-            format!("in {:.1} ms: {} records/s", crash.recovery_seconds * 1000.0, rounded(crash.recovered_per_second)),
+            format!(
+                "in {:.1} ms: {} records/s{flushed}",
+                crash.recovery_seconds * 1000.0,
+                rounded(crash.recovered_per_second)
+            ),
         ],
     ]
 }

@@ -13,6 +13,9 @@ use crate::weather::expected::{self, Row};
 use crate::weather::found::Ask;
 use crate::weather::observation::{COLLECTION, Observation};
 
+#[cfg(test)]
+mod tests;
+
 /// Whose temperature is told as of an hour.
 const AIRPORT: &str = "JFK";
 const MEASURE: &str = "temp";
@@ -42,21 +45,18 @@ impl<'a> Comparison<'a> {
 
     /// A number of something.
     pub(crate) fn counts(&mut self, what: impl Display, expected: usize, found: usize) {
-        self.texts(what, count(expected), count(found));
-    }
-
-    fn texts(&mut self, what: impl Display, expected: String, found: String) {
-        self.checks.equal(&what, &expected, &found);
-        self.lines.push(Compared { what: what.to_string(), expected, found });
+        self.checks.equal(&what, expected, found);
+        self.lines.push(Compared { what: what.to_string(), expected: count(expected), found: count(found) });
     }
 
     /// Both tables, as someone shows them, row for row.
     pub(crate) fn tables(&mut self, whose: &str, asked: &impl Ask) -> Result<(), Error> {
         let (history, latest) = (asked.history_rows()?, asked.latest_rows()?);
-        self.counts(format_args!("history rows, {whose}"), self.all.len(), history.len());
+        let name = format!("history rows {whose}");
+        self.counts(&name, self.all.len(), history.len());
         let same = agreeing(&expected::history(self.all), &history);
-        self.counts("  as in the CSV", self.all.len(), same);
-        self.counts("  items whose versions have no gap", self.items, asked.items_without_gap()?);
+        self.counts(format_args!("{name}, as in the CSV"), self.all.len(), same);
+        self.counts(format_args!("items {whose} whose versions have no gap"), self.items, asked.items_without_gap()?);
         let (expected, found) = (expected::measures(self.all), asked.measures()?);
         let measures = found.values().map(BTreeMap::len).sum::<usize>();
         let same = expected.iter().flat_map(|(airport, measures)| {
@@ -65,10 +65,15 @@ impl<'a> Comparison<'a> {
                 .iter()
                 .filter(move |(measure, figures)| found.and_then(|found| found.get(*measure)) == Some(*figures))
         });
-        self.counts("  items whose count, extremes and sum agree", self.items, same.count().min(measures));
-        self.counts(format_args!("latest rows, {whose}"), self.items, latest.len());
+        self.counts(
+            format_args!("items {whose} whose count, extremes and sum agree"),
+            self.items,
+            same.count().min(measures),
+        );
+        let name = format!("latest rows {whose}");
+        self.counts(&name, self.items, latest.len());
         let same = agreeing(&expected::latest(self.all), &latest);
-        self.counts("  as in the CSV", self.items, same);
+        self.counts(format_args!("{name}, as in the CSV"), self.items, same);
         Ok(())
     }
 
@@ -121,8 +126,9 @@ impl<'a> Comparison<'a> {
         let value = |change: &Change<Collection>| change.record().and_then(|record| record.typed_value().clone());
         let found: Vec<_> = history.iter().map(|change| (change.version(), value(change))).collect();
         let found: Vec<_> = found.iter().map(|(version, value)| (*version, value.as_ref())).collect();
-        self.counts(format_args!("versions of {MEASURE} at {AIRPORT}"), expected.len(), found.len());
-        self.counts("  as in the CSV", expected.len(), agreeing(&expected, &found));
+        let name = format!("versions of {MEASURE} at {AIRPORT}");
+        self.counts(&name, expected.len(), found.len());
+        self.counts(format_args!("{name}, as in the CSV"), expected.len(), agreeing(&expected, &found));
 
         // Half past the hour in the middle.
         let Some(middle) = self.all.get(self.all.len() / 2) else { return Ok(()) };
@@ -133,15 +139,16 @@ impl<'a> Comparison<'a> {
             items.iter().map(|one| ((one.key(), one.part().item()), one.typed_value())).collect();
         let same =
             expected.iter().filter(|(item, value)| found.get(*item).and_then(|found| found.as_ref()) == Some(**value));
-        self.counts(format_args!("items as of {moment}"), expected.len(), found.len());
-        self.counts("  as in the CSV", expected.len(), same.count());
+        let name = format!("items as of {moment}");
+        self.counts(&name, expected.len(), found.len());
+        self.counts(format_args!("{name}, as in the CSV"), expected.len(), same.count());
         let temperature =
             |value: Option<&Scalar>| value.map_or_else(|| "-".to_owned(), |value| expected::number(value).to_string());
-        self.texts(
-            format_args!("{MEASURE} at {AIRPORT} then"),
-            temperature(expected.get(&(AIRPORT, MEASURE)).copied()),
-            temperature(found.get(&(AIRPORT, MEASURE)).and_then(|found| found.as_ref())),
-        );
+        let what = format!("{MEASURE} at {AIRPORT} then");
+        let expected = temperature(expected.get(&(AIRPORT, MEASURE)).copied());
+        let found = temperature(found.get(&(AIRPORT, MEASURE)).and_then(|found| found.as_ref()));
+        self.checks.equal(&what, &expected, &found);
+        self.lines.push(Compared { what, expected, found });
         Ok(())
     }
 }

@@ -31,8 +31,9 @@ impl Copy {
         for (table, expected, found) in
             [("history", &self.history, &other.history), ("latest", &self.latest, &other.latest)]
         {
-            with.counts(format_args!("{table} rows, {whose}"), expected.len(), found.len());
-            with.counts("  the same, column for column", expected.len(), agreeing(expected, found));
+            let name = format!("{table} rows {whose}");
+            with.counts(&name, expected.len(), found.len());
+            with.counts(format_args!("{name}, the same in all columns"), expected.len(), agreeing(expected, found));
         }
     }
 }

@@ -14,10 +14,13 @@ use crate::weather::writing;
 pub(crate) struct Args {
     #[command(flatten)]
     told: Told,
+    /// Store another value than that of this observation
+    #[arg(long)]
+    alter: Option<usize>,
 }
 
 /// What the child does. It returns only if it could not do it.
-pub(crate) fn write_and_abort(Args { told }: &Args) -> Result<ExitCode, Error> {
+pub(crate) fn write_and_abort(Args { told, alter }: &Args) -> Result<ExitCode, Error> {
     let all = observation::read(&told.csv)?;
     let writers = writing::airports(&all);
     let doomed = Doomed::new(told);
@@ -31,7 +34,7 @@ pub(crate) fn write_and_abort(Args { told }: &Args) -> Result<ExitCode, Error> {
             }
         };
         let observations: Vec<&Observation> = observations.iter().collect();
-        writing::store_all(store, &observations, writers, None, |number| doomed.acknowledged(number))?;
+        writing::store_all(store, &observations, writers, *alter, |number| doomed.acknowledged(number))?;
         if date.to_string() == told.date {
             break;
         }

@@ -13,6 +13,9 @@ use time::Date;
 use crate::error::Error;
 use crate::rows::{self, Row};
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// The collection of every airport.
 pub(crate) const COLLECTION: &str = "weather";
 /// The header of the file.

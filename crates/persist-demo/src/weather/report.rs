@@ -11,6 +11,9 @@ use crate::weather::compare::Compared;
 use crate::weather::expected::Measures;
 use crate::writers::Writes;
 
+#[cfg(test)]
+mod tests;
+
 /// All figures of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {

@@ -117,8 +117,9 @@ impl Job<'_> {
         self.bar.set_message(format!("up to {date}, a child that crashes"));
         let given: usize = dates.iter().map(|(_, observations)| observations.len()).sum();
         let abort_after = given - observations.len() / 2;
+        let alter = self.alter.map(|number| number.to_string());
         let plan = Plan { job: "crash-collection", csv: self.csv, stores: &self.store, date, abort_after };
-        let acknowledged = plan.run::<&str>([], || self.bar.inc(1))?;
+        let acknowledged = plan.run(alter.iter().flat_map(|number| ["--alter", number]), || self.bar.inc(1))?;
 
         let start = Instant::now();
         let store = self.open(date)?;
@@ -128,6 +129,8 @@ impl Job<'_> {
         let found = store.history_rows()?;
         self.bar.inc(found.len().saturating_sub(acknowledged.len()) as u64);
         self.compared.after_the_crash(&acknowledged, &found);
+        let held = usize::try_from(crash.flushed + crash.recovered).unwrap_or(usize::MAX);
+        self.compared.counts("flushed before the crash or replayed after it", found.len(), held);
         self.write(&store, observations, true)?;
         Ok((crash, store))
     }

@@ -1,12 +1,13 @@
 //! How the store is opened and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use persist_collection::{CollectionConfig, CollectionStore, Scalar};
 
 use crate::error::Error;
+use crate::weather::expected::number;
 use crate::weather::observation::{COLLECTION, Observation};
 use crate::writers::{Written, write_all};
 
@@ -14,9 +15,9 @@ pub(crate) fn config(store: &Path) -> CollectionConfig {
     CollectionConfig::new(store)
 }
 
-/// Some dates are stored by one writer, and some by one for each airport.
+/// How many airports there are. Some dates are stored by one writer, and some by one for each of them.
 pub(crate) fn airports(all: &[Observation]) -> usize {
-    all.iter().map(|observation| &observation.airport).collect::<std::collections::BTreeSet<_>>().len()
+    all.iter().map(|observation| &observation.airport).collect::<BTreeSet<_>>().len()
 }
 
 /// Stores observations from several threads at once. Those of an airport are all one thread's, so that the versions of an
@@ -39,7 +40,9 @@ pub(crate) fn store_all(
         queue.get(next.fetch_add(1, Ordering::Relaxed)).copied()
     };
     let write = |observation: &&Observation| match alter {
-        Some(number) if number == observation.number => observation.store(store, &Scalar::Int(-1)),
+        Some(altered) if altered == observation.number => {
+            observation.store(store, &Scalar::Float(number(&observation.value) + 1.0))
+        }
         _ => observation.store(store, &observation.value),
     };
     write_all(queues.len(), next, write, |observation| acknowledged(observation.number))
