@@ -183,6 +183,9 @@ pub(crate) fn store_all(
         let n = next.fetch_add(1, Ordering::Relaxed);
         Some((n, *flights.get(n)?))
     };
-    let write = |(_, flight): &(usize, &Flight)| Ok(drop(flight.store(store)?));
+    let write = |(_, flight): &(usize, &Flight)| {
+        flight.store(store)?;
+        Ok(())
+    };
     write_all(writers, next, write, |(n, _)| acknowledged(*n))
 }

@@ -57,7 +57,10 @@ fn observations_are_in_the_order_of_their_hours_and_count_the_versions_of_their_
 
 #[test]
 fn what_is_no_weather_is_refused_with_its_line() {
-    assert_eq!(refusal(&[ROW, &with(&[("origin", "EWR"), ("temp", "warm")])]), "weather.csv, line 3, field temp: \"warm\" is no number");
+    assert_eq!(
+        refusal(&[ROW, &with(&[("origin", "EWR"), ("temp", "warm")])]),
+        "weather.csv, line 3, field temp: \"warm\" is no number"
+    );
     assert_eq!(refusal(&[&with(&[("temp", "inf")])]), "weather.csv, line 2, field temp: \"inf\" is no number");
     assert_eq!(
         refusal(&[ROW, ROW]),
