@@ -17,6 +17,9 @@ use time::Date;
 #[non_exhaustive]
 pub struct CollectionConfig {
     base_dir: PathBuf,
+    retain_days: u32,
+    backups: bool,
+    roll_at_midnight: bool,
     pub(crate) options: Options,
 }
 
@@ -32,7 +35,41 @@ impl CollectionConfig {
     /// Stores in `base_dir`, a folder that no other store uses, with the log of each date in a folder `YYYY-MM-DD` of its
     /// own within. The default is `./collection_storage`.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
-        Self { base_dir: base_dir.into(), options: Options::default() }
+        let (retain_days, backups, roll_at_midnight) = (5, true, true);
+        Self { base_dir: base_dir.into(), retain_days, backups, roll_at_midnight, options: Options::default() }
+    }
+
+    /// A backup of a date that is more than so many days before the newest date there is goes, and so does what else the
+    /// store has in that date's folder. The newest backup always stays. Default 5.
+    #[must_use]
+    pub fn retain_days(mut self, days: u32) -> Self {
+        self.retain_days = days;
+        self
+    }
+
+    /// Whether `close` backs the store up into the present date's folder, and passing midnight into the former one's. The
+    /// log is kept, compressed, from the oldest of these backups on. Default `true`; with `false` none is made, and none
+    /// goes.
+    #[must_use]
+    pub fn backups(mut self, are_made: bool) -> Self {
+        self.backups = are_made;
+        self
+    }
+
+    /// Whether a store that was opened for the date of that day, in UTC, goes on in the folder of the next date at midnight.
+    /// Default `true`. One that was opened for another date stays with it.
+    #[must_use]
+    pub fn roll_at_midnight(mut self, rolls: bool) -> Self {
+        self.roll_at_midnight = rolls;
+        self
+    }
+
+    /// The options with what this says of backups and dates.
+    pub(crate) fn into_options(self) -> Options {
+        let mut options = self.options;
+        options.backups = self.backups.then_some(self.retain_days);
+        options.roll_by_clock = self.roll_at_midnight;
+        options
     }
 
     pub(crate) fn location(&self, date: Date) -> Location {

@@ -58,7 +58,8 @@ impl Model for Collection {
     const HISTORY: Option<History> =
         Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
 
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at });
+    const LOG_FOLDERS: Option<LogFolders> =
+        Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at, ends_at });
 
     fn part_text(part: &Self::Part, field: usize) -> Option<&str> {
         match field {
@@ -87,4 +88,10 @@ fn day_of(name: &str) -> Option<i64> {
 /// The date in UTC.
 fn name_at(unix_micros: i64) -> String {
     date_text(Timestamp::from_unix_micros(unix_micros).to_offset_date_time().date())
+}
+
+/// The next midnight UTC.
+fn ends_at(unix_micros: i64) -> i64 {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    unix_micros.div_euclid(DAY).saturating_add(1).saturating_mul(DAY)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use persist_core::clock::Clock;
 use persist_core::data::Rules;
 use persist_core::request::{self, Condition};
@@ -28,7 +27,6 @@ pub type Record = persist_core::Record<Collection>;
 /// Dropping it closes it, and only logs what goes wrong; [`CollectionStore::close`] returns that.
 #[derive(Debug)]
 pub struct CollectionStore {
-    date: Mutex<Date>,
     clock: Arc<dyn Clock>,
     pub(crate) rules: Rules,
     pub(crate) engine: Engine<Collection>,
@@ -50,8 +48,8 @@ impl CollectionStore {
         let date = date.into_date()?;
         let location = config.location(date);
         let (clock, rules) = (Arc::clone(&config.options.clock), config.options.rules.clone());
-        let engine = Engine::open(&location, config.options)?;
-        Ok(Self { date: Mutex::new(date), clock, rules, engine })
+        let engine = Engine::open(&location, config.into_options())?;
+        Ok(Self { clock, rules, engine })
     }
 
     /// Stores data under a key, as the item of the empty name in the collection of the empty name; on disk when it
@@ -211,23 +209,22 @@ impl CollectionStore {
         self.engine.check_health(file)
     }
 
-    /// The date whose folder takes the log: the one the store was opened for, or was [rolled to](Self::roll_to) since.
+    /// The date whose folder takes the log: the one the store was opened for, or has gone on to since, by
+    /// [`roll_to`](Self::roll_to) or [at midnight](CollectionConfig::roll_at_midnight).
     pub fn date(&self) -> Date {
-        *self.date.lock()
+        let folder = self.engine.log_folder().unwrap_or_default();
+        // The engine takes no folder but a date's.
+        folder.into_date().unwrap_or(Date::MIN)
     }
 
-    /// Has the log go on in the folder of another date, while other threads read and write: for a process that runs past
-    /// midnight.
+    /// Has the log go on in the folder of another date, while other threads read and write. No backup is made. If it is the
+    /// date of this day, in UTC, the store goes on by itself [at midnight](CollectionConfig::roll_at_midnight).
     ///
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) for a malformed date. [`Io`](persist_core::ErrorKind::Io): call it again;
     /// until it succeeds the log may be in either folder. [`Poisoned`](persist_core::ErrorKind::Poisoned).
     pub fn roll_to(&self, date: impl IntoDate) -> Result<()> {
-        let mut present = self.date.lock();
-        let date = date.into_date()?;
-        self.engine.roll_to(&date_text(date))?;
-        *present = date;
-        Ok(())
+        self.engine.roll_to(&date_text(date.into_date()?))
     }
 
     /// Makes a store of a backup, below a base folder without files, and with `date` for its log; open it afterwards. The
@@ -244,11 +241,13 @@ impl CollectionStore {
         Engine::<Collection>::restore(backup.as_ref(), &config.location(date.into_date()?), &config.options)
     }
 
-    /// Closes the store: everything is flushed into `storage_history`, `storage_latest` is brought up to date, and the
-    /// log is removed.
+    /// Closes the store: everything is flushed into `storage_history`, `storage_latest` is brought up to date, both are
+    /// backed up into the folder of [the date](Self::date) ([unless off](CollectionConfig::backups)), and of the log only what
+    /// the oldest backup lacks is kept.
     ///
     /// # Errors
-    /// What could not be done. Nothing acknowledged is lost then: the log stays, and the next opening replays it.
+    /// What could not be done. Nothing acknowledged is lost then: it is in the databases, or in the log, which the next
+    /// opening replays.
     pub fn close(self) -> Result<()> {
         self.engine.close()
     }

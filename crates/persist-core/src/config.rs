@@ -40,6 +40,12 @@ pub struct Options {
     pub max_wal_records: Option<u64>,
     /// See the setter.
     pub keep_log: Duration,
+    /// In a model with [log folders](crate::Model::LOG_FOLDERS): a backup is made in the present one when the store is
+    /// closed, and one that is for so many days before the newest may go. Default `None`: no backup by itself.
+    pub backups: Option<u32>,
+    /// In a model with [log folders](crate::Model::LOG_FOLDERS): if the log lies in the one for the present moment, it
+    /// goes on in the next when its time has come. Default `false`.
+    pub roll_by_clock: bool,
     /// See the setter.
     pub batch_size: usize,
     /// See the setter.
@@ -71,6 +77,8 @@ impl Default for Options {
             max_wal_age: Duration::from_secs(300),
             max_wal_records: None,
             keep_log: Duration::ZERO,
+            backups: None,
+            roll_by_clock: false,
             batch_size: 1000,
             flush_interval: Duration::from_secs(30),
             durability: Durability::Sync,

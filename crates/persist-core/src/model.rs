@@ -69,6 +69,8 @@ pub struct LogFolders {
     pub day_of: fn(&str) -> Option<i64>,
     /// The name of the folder for a moment, in microseconds since 1970-01-01 UTC.
     pub name_at: fn(i64) -> String,
+    /// The first moment after it for which that is another one.
+    pub ends_at: fn(i64) -> i64,
 }
 
 /// A column of a model's table.

@@ -22,13 +22,17 @@ pub(crate) fn clear_aside(fs: &dyn Fs, path: &Path) -> Result<()> {
 /// # Errors
 /// [`Corrupt`](ErrorKind::Corrupt) where it was not closed; [`Io`](ErrorKind::Io).
 pub(crate) fn put_in_place(fs: &dyn Fs, path: &Path) -> Result<()> {
+    sync_aside(fs, path)?;
+    fs.rename(&aside(path), path).map_err(|error| Error::io("cannot rename into place", path, error))?;
+    sync_dir_of(fs, path)
+}
+
+/// The first half of [`put_in_place`].
+pub(crate) fn sync_aside(fs: &dyn Fs, path: &Path) -> Result<()> {
     let aside = aside(path);
     refuse_own_logs(fs, &aside)?;
     let file = fs.open(&aside, Access::Write).map_err(|error| Error::io("cannot open", &aside, error))?;
-    file.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))?;
-    drop(file);
-    fs.rename(&aside, path).map_err(|error| Error::io("cannot rename into place", path, error))?;
-    sync_dir_of(fs, path)
+    file.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))
 }
 
 /// Refuses a database with a log of DuckDB's own beside it: it was not closed, or another hand has written to it.

@@ -39,7 +39,7 @@ mod value;
 mod tests;
 
 pub(crate) use append::Appender;
-pub(crate) use aside::{aside, clear_aside, put_in_place, refuse_own_logs};
+pub(crate) use aside::{aside, clear_aside, put_in_place, refuse_own_logs, sync_aside};
 pub(crate) use database::{Database, State, own_logs};
 pub use export::Leaf;
 pub(crate) use failure::is_invalidated;

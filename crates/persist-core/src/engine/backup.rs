@@ -1,17 +1,18 @@
-//! Making a backup of a store that is open and written, and checking one.
+//! Making a backup of a store, open and written or just closed, and checking one.
 //!
-//! The copy is made by the store's own DuckDB instance, finished and read back by another after the first has let go
-//! of it, synced and renamed. The manifest is renamed into place last: a folder without one is no backup.
+//! Of a store that is open the copy is made by its own DuckDB instance, finished by another after the first has let go of
+//! it. The files of a closed one are copied as they are. Either is read back, and put in place as
+//! [`Backup::commit`] says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::manifest::{Backup, BackupFile, Found};
 use super::open::{make_folder, table_of};
 use super::shared::{Engine, Shared};
 use crate::config::Options;
-use crate::duck::{Database, aside, clear_aside, put_in_place};
+use crate::duck::{Database, Table, aside, clear_aside, refuse_own_logs, sync_aside};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{self, Access, Fs, remove_if_there, sync_ancestors};
+use crate::fs::{self, Access, Fs, sync_ancestors};
 use crate::identity::new_id;
 use crate::model::Model;
 use crate::timestamp::Timestamp;
@@ -34,32 +35,7 @@ impl<M: Model> Engine<M> {
             let message = format!("a backup needs a folder of its own, and {} holds {name}", dir.display());
             return Err(Error::config(message));
         }
-        self.backup_beside(dir)
-    }
-
-    /// As [`Engine::backup`], but the folder may hold other files. An earlier backup there is replaced; while that is done,
-    /// and where it fails late, there is none.
-    ///
-    /// # Errors
-    /// As [`Engine::backup`].
-    pub fn backup_beside(&self, dir: &Path) -> Result<Backup> {
-        let reached = self.shared.log.last_seq();
-        self.flush_to(reached)?;
-        let fs = self.shared.options.fs.as_ref();
-        reserve(fs, dir)?;
-        match self.shared.fill_backup(dir, reached) {
-            Ok(backup) => {
-                fs::put_in_place(fs, &Backup::manifest(dir))?;
-                tracing::info!(dir = %dir.display(), backup.seq, backup.rows, "made a backup");
-                Ok(backup)
-            }
-            Err(error) => {
-                if let Err(left) = self.shared.clear_backup(dir) {
-                    tracing::warn!(error = %left, "what there is of a backup that failed stays");
-                }
-                Err(error)
-            }
-        }
+        self.shared.back_up_open(dir)
     }
 
     /// Reads a backup of such a store whole, and compares it with its manifest. Changes nothing.
@@ -76,59 +52,89 @@ impl<M: Model> Engine<M> {
 }
 
 impl<M: Model> Shared<M> {
-    /// Everything but the last step.
-    fn fill_backup(&self, dir: &Path, reached: u64) -> Result<Backup> {
+    /// Backs up the store while it is open.
+    pub(super) fn back_up_open(&self, dir: &Path) -> Result<Backup> {
+        let reached = self.log.last_seq();
+        self.flush_to(reached)?;
+        self.back_up(dir, reached, |table, path| self.copy_open(table, path))
+    }
+
+    /// Backs up the store when DuckDB has closed its files and nothing waits to be flushed.
+    pub(super) fn back_up_closed(&self, dir: &Path) -> Result<Backup> {
+        let reached = self.figures.lock().watermark;
+        self.back_up(dir, reached, |table, path| {
+            let files = table.files(self.database.path()).into_iter().zip(table.files(path));
+            files.map(|(from, to)| copy_closed(self.options.fs.as_ref(), &from, &to)).collect()
+        })
+    }
+
+    /// Makes a backup of the files that `copy` makes aside, closed; it answers what they are.
+    fn back_up(
+        &self,
+        dir: &Path,
+        reached: u64,
+        copy: impl FnOnce(&Table, &Path) -> Result<Vec<BackupFile>>,
+    ) -> Result<Backup> {
         let fs = self.options.fs.as_ref();
         let table = table_of::<M>(&self.options)?;
         let path = table.backup_in(dir);
         let files = table.files(&path);
-        files.iter().try_for_each(|file| clear_aside(fs, file))?;
-        self.copy_database(&path)?;
-        let copy = aside(&path);
-        let database = Database::open(fs, &copy, &table)?;
-        // So that the table itself is the whole for whoever opens the file.
-        database.merge()?;
-        database.close_aside()?;
-        let known =
-            files.iter().map(|file| BackupFile::of(fs, &aside(file), file, None)).collect::<Result<Vec<_>>>()?;
-        let found = Found::in_files(fs, &copy, known, &table)?;
-        if found.seq < reached {
-            let message = format!("{} lacks records: DuckDB was opened again meanwhile", copy.display());
-            return Err(Error::new(ErrorKind::Database, message));
-        }
-        // What an earlier backup here was: with its files replaced it would be none.
-        remove_if_there(fs, &Backup::manifest(dir))?;
-        files.iter().try_for_each(|file| put_in_place(fs, file))?;
-        sync_ancestors(fs, dir)?;
-        let at = Timestamp::from_unix_micros(self.options.clock.unix_micros());
-        let backup = Backup::of(dir, &self.purpose, &self.identity.lineage, at, found);
-        backup.prepare(fs)?;
-        Ok(backup)
-    }
-
-    /// Removes what was made of a backup, the mark last. What has its name belongs to an earlier one while that has its
-    /// manifest.
-    fn clear_backup(&self, dir: &Path) -> Result<()> {
-        let fs = self.options.fs.as_ref();
-        let manifest = Backup::manifest(dir);
-        let replaced = fs.exists(&manifest).map_err(|error| Error::io("cannot look for", &manifest, error))?;
-        let table = table_of::<M>(&self.options)?;
-        for file in table.files(&table.backup_in(dir)) {
-            clear_aside(fs, &file)?;
-            if !replaced {
-                remove_if_there(fs, &file)?;
+        reserve(fs, dir)?;
+        let prepare = || -> Result<Backup> {
+            files.iter().try_for_each(|file| clear_aside(fs, file))?;
+            let found = Found::in_files(fs, &aside(&path), copy(&table, &path)?, &table)?;
+            if found.seq < reached {
+                let message = format!("{} lacks records: DuckDB was opened again meanwhile", path.display());
+                return Err(Error::new(ErrorKind::Database, message));
+            }
+            files.iter().try_for_each(|file| sync_aside(fs, file))?;
+            sync_ancestors(fs, dir)?;
+            let at = Timestamp::from_unix_micros(self.options.clock.unix_micros());
+            let backup = Backup::of(dir, &self.purpose, &self.identity.lineage, at, found);
+            backup.commit(fs)?;
+            Ok(backup)
+        };
+        match prepare().and_then(|backup| Backup::finish(fs, dir, &files).map(|()| backup)) {
+            Ok(backup) => {
+                tracing::info!(dir = %dir.display(), backup.seq, backup.rows, "made a backup");
+                Ok(backup)
+            }
+            Err(error) => {
+                if let Err(left) = Backup::clear(fs, dir, &files) {
+                    tracing::warn!(error = %left, "what there is of a backup that failed stays");
+                }
+                Err(error)
             }
         }
-        remove_if_there(fs, &fs::aside(&manifest))
     }
 
-    fn copy_database(&self, path: &Path) -> Result<()> {
+    fn copy_open(&self, table: &Table, path: &Path) -> Result<Vec<BackupFile>> {
+        let fs = self.options.fs.as_ref();
         let copied = self.database.get()?.copy_to(&aside(path), &format!("persist_backup_{}", new_id()));
         if let Err(error) = &copied {
             self.report_invalid(error);
         }
-        copied
+        copied?;
+        let database = Database::open(fs, &aside(path), table)?;
+        // So that the table itself is the whole for whoever opens the file.
+        database.merge()?;
+        database.close_aside()?;
+        table.files(path).iter().map(|file| BackupFile::of(fs, &aside(file), file, None)).collect()
     }
+}
+
+/// Copies a database file that DuckDB has closed, and reads the copy back.
+fn copy_closed(fs: &dyn Fs, from: &Path, to: &Path) -> Result<BackupFile> {
+    refuse_own_logs(fs, from)?;
+    let copy: PathBuf = aside(to);
+    let file = fs.open(&copy, Access::CreateNew).map_err(|error| Error::io("cannot create", &copy, error))?;
+    let written = BackupFile::of(fs, from, to, Some(file.as_ref()))?;
+    drop(file);
+    let read = BackupFile::of(fs, &copy, to, None)?;
+    if read == written {
+        return Ok(read);
+    }
+    Err(Error::new(ErrorKind::Corrupt, format!("{} reads otherwise than it was written", copy.display())))
 }
 
 /// Makes the folder of a backup. The manifest's name aside marks it as one that is being made.

@@ -1,4 +1,4 @@
-//! Closing: everything flushed, merged and checkpointed, the log removed, the locks let go.
+//! Closing: everything flushed, merged and checkpointed, a backup made, the log removed, the locks let go.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::model::Model;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl<M: Model> Engine<M> {
-    /// Closes the store: flushes, merges, checkpoints and removes the log. Other threads get
-    /// [`Closed`](ErrorKind::Closed) from now on.
+    /// Closes the store: flushes, merges, checkpoints, backs it up if the options say so, and removes the log. Other threads
+    /// get [`Closed`](ErrorKind::Closed) from now on.
     ///
     /// # Errors
-    /// What could not be done. No acknowledged write is lost then: the log stays, and the next opening replays it.
+    /// What could not be done. No acknowledged write is lost then: where DuckDB does not have all of them the log stays, and
+    /// the next opening replays it.
     pub fn close(mut self) -> Result<()> {
         self.shut()
     }
@@ -35,7 +36,7 @@ impl<M: Model> Engine<M> {
         let finished = logged.and(flushed).and_then(|()| self.finish());
         // Whatever went wrong: no other may open the files while DuckDB still has them.
         let gone = self.shared.database.take(PATIENCE).map(drop);
-        self.locks.lock().clear();
+        self.shared.locks.lock().clear();
         if ended.iter().any(Result::is_err) {
             return Err(Error::new(ErrorKind::Poisoned, "a thread of the store panicked"));
         }
@@ -43,12 +44,16 @@ impl<M: Model> Engine<M> {
     }
 
     fn finish(&self) -> Result<()> {
-        self.shared.compact()?;
-        self.shared.publish_status();
+        let watermark = self.shared.compact_database()?;
         if let Some(database) = self.shared.database.take(PATIENCE)? {
             database.close(self.shared.options.fs.as_ref())?;
         }
-        self.shared.database.remove_logs_set_aside()
+        self.shared.database.remove_logs_set_aside()?;
+        // First: of the log only what no backup has is kept then.
+        let backed_up = self.shared.back_up_at_close();
+        let tidied = self.shared.tidy_log(watermark);
+        self.shared.publish_status();
+        backed_up.and(tidied)
     }
 }
 

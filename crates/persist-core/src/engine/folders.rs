@@ -1,8 +1,10 @@
 //! The folders of the log, of a model that [has several](crate::Model::LOG_FOLDERS): which there are, and going on in another.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::shared::Engine;
+use super::shared::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::fs::Fs;
 use crate::lock::Lock;
@@ -11,19 +13,69 @@ use crate::wal::SegmentId;
 
 impl<M: Model> Engine<M> {
     /// Has the log go on in the folder of this name, which is made if there is none. Writes go on meanwhile, each in the one
-    /// folder or the other. What the log has in the former goes when a checkpoint covers it; the folder stays.
+    /// folder or the other. What the log has in the former goes when a checkpoint covers it, or a backup; the folder stays.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for a name that the model's log folders can't have.
     /// [`Io`](crate::ErrorKind::Io): call it again; until it succeeds the log may be in either.
     /// [`Poisoned`](crate::ErrorKind::Poisoned).
     pub fn roll_to(&self, folder: &str) -> Result<()> {
-        let dir = present::<M>(&self.shared.dir, Some(folder))?;
-        // Held throughout, so that of two calls at a time one comes first in all respects.
-        let locks = self.locks.lock();
-        self.shared.log.move_to(&dir)?;
+        self.shared.roll_to(&self.shared.locks.lock(), folder)
+    }
+
+    /// The name of the folder that the log goes on in, if the model has [such folders](Model::LOG_FOLDERS).
+    pub fn log_folder(&self) -> Option<String> {
+        M::LOG_FOLDERS.and_then(|_| name_of(&self.shared.log.dir()))
+    }
+}
+
+impl<M: Model> Shared<M> {
+    /// The locks are held throughout, so that of two calls at a time one comes first in all respects.
+    fn roll_to(&self, locks: &[Lock], folder: &str) -> Result<()> {
+        let dir = present::<M>(&self.dir, Some(folder))?;
+        self.log.move_to(&dir)?;
+        self.follow_clock(Some(folder));
         locks.first().map_or(Ok(()), |lock| mark::<M>(lock, Some(folder)))
     }
+
+    /// From now on the log follows the clock, if this is the folder that it says.
+    pub(super) fn follow_clock(&self, folder: Option<&str>) {
+        let present = M::LOG_FOLDERS.map(|folders| (folders.name_at)(self.options.clock.unix_micros()));
+        let follows = self.options.roll_by_clock && folder.is_some() && present.as_deref() == folder;
+        self.follows_clock.store(follows, Ordering::Release);
+    }
+
+    /// Has the log go on in the folder of the present moment, if it follows the clock and that of another day has begun.
+    /// Answers the former folder then.
+    pub(super) fn roll_by_clock(&self) -> Result<Option<PathBuf>> {
+        let Some(folders) = M::LOG_FOLDERS.filter(|_| self.follows_clock.load(Ordering::Acquire)) else {
+            return Ok(None);
+        };
+        let (locks, former) = (self.locks.lock(), self.log.dir());
+        let name = (folders.name_at)(self.options.clock.unix_micros());
+        // The clock may have been set back.
+        let day_of_former = name_of(&former).and_then(|name| (folders.day_of)(&name));
+        if (folders.day_of)(&name) <= day_of_former || self.log.refusal().is_some() {
+            return Ok(None);
+        }
+        match self.roll_to(&locks, &name) {
+            Err(error) if self.log.dir() == former => return Err(error),
+            Err(error) => tracing::warn!(%error, "the lock does not say the log's folder"),
+            Ok(()) => tracing::info!(folder = name, "the log goes on in another folder"),
+        }
+        Ok(Some(former))
+    }
+
+    /// How long the folder of the present moment is still right, if the log follows the clock.
+    pub(super) fn until_roll(&self) -> Option<Duration> {
+        let folders = M::LOG_FOLDERS.filter(|_| self.follows_clock.load(Ordering::Acquire))?;
+        let now = self.options.clock.unix_micros();
+        Some(Duration::from_micros(u64::try_from((folders.ends_at)(now).saturating_sub(now)).unwrap_or(0)))
+    }
+}
+
+fn name_of(folder: &Path) -> Option<String> {
+    Some(folder.file_name()?.to_str()?.to_owned())
 }
 
 /// The path of the log's folder: that of this name, or the store's own.

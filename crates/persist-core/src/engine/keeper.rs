@@ -6,6 +6,7 @@
 //! Where it is needed for longer, for subscribers or to rebuild what no backup has, it is kept compressed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,8 +31,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often, at most, the keeper tries again to have a checkpoint when somebody waits for it.
 const CHECKPOINT_TRIES: u32 = 50;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
-/// How long at most the keeper waits for the time of a kept segment: the wall clock may be set.
+/// How long at most the keeper waits for the time of a kept segment, or for the next day: the wall clock may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long at least it waits for the next day.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How soon a backup that failed is tried again.
+const BACKUP_RETRY: Duration = Duration::from_secs(60);
 
 /// What the keeper is told.
 pub(super) enum Chore<M: Model> {
@@ -60,6 +65,8 @@ pub(super) struct Keeper<M: Model> {
     chores: flume::Receiver<Chore<M>>,
     /// Until then no checkpoint begins that can wait.
     pause_until: Duration,
+    /// The log's former folder, where a backup is to be made, and from when on.
+    former: Option<(PathBuf, Duration)>,
 }
 
 impl<M: Model> Task for Keeper<M> {
@@ -74,7 +81,7 @@ impl<M: Model> Task for Keeper<M> {
 impl<M: Model> Keeper<M> {
     pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore<M>>) -> Self {
         let pause_until = shared.options.clock.monotonic();
-        Self { shared, chores, pause_until }
+        Self { shared, chores, pause_until, former: None }
     }
 
     fn work(&mut self) {
@@ -102,10 +109,8 @@ impl<M: Model> Keeper<M> {
                         self.shared.report_invalid(error);
                         tracing::warn!(%error, "a chore of the keeper failed and will be tried again");
                     }
-                    retry = match done {
-                        Ok(again) => again,
-                        Err(_) => Some(RETRY),
-                    };
+                    let again = done.unwrap_or(Some(RETRY));
+                    retry = [again, self.mind_the_clock()].into_iter().flatten().min();
                 }
             }
         }
@@ -117,6 +122,34 @@ impl<M: Model> Keeper<M> {
         let expiry = self.shared.remove_kept();
         let again = self.tidy_database()?;
         Ok([again, expiry?].into_iter().flatten().min())
+    }
+
+    /// Goes on in another folder of the log when the day has ended, and backs the store up into the former. Answers when to
+    /// look again.
+    fn mind_the_clock(&mut self) -> Option<Duration> {
+        let now = self.shared.options.clock.monotonic();
+        let mut again = self.shared.until_roll().map(|time| time.clamp(SHORTEST_WAIT, LONGEST_WAIT));
+        match self.shared.roll_by_clock() {
+            Ok(None) => {}
+            Ok(Some(former)) => self.former = Some((former, now)),
+            Err(error) => {
+                tracing::warn!(%error, "the log stays in the folder of another day for now");
+                again = Some(RETRY);
+            }
+        }
+        if let Some((folder, due)) = &mut self.former
+            && *due <= now
+        {
+            match self.shared.back_up_former(folder) {
+                Ok(()) => self.former = None,
+                Err(error) => {
+                    tracing::error!(%error, retry_in = ?BACKUP_RETRY, "no backup could be made");
+                    *due = now.saturating_add(BACKUP_RETRY);
+                }
+            }
+        }
+        let backup = self.former.as_ref().map(|(_, due)| due.saturating_sub(now));
+        [again, backup].into_iter().flatten().min()
     }
 
     fn tidy_database(&mut self) -> Result<Option<Duration>> {
@@ -147,10 +180,16 @@ impl<M: Model> Keeper<M> {
 impl<M: Model> Shared<M> {
     /// Merges, checkpoints and removes segments.
     pub(super) fn compact(&self) -> Result<()> {
+        let watermark = self.compact_database()?;
+        self.tidy_log(watermark)
+    }
+
+    /// Merges and checkpoints. Answers the watermark that is in DuckDB's main file for certain then.
+    pub(super) fn compact_database(&self) -> Result<u64> {
         self.merge()?;
         for _ in 0..CHECKPOINT_TRIES {
-            if self.checkpoint()? {
-                return Ok(());
+            if let Some(watermark) = self.checkpoint_database()? {
+                return Ok(watermark);
             }
             std::thread::sleep(CHECKPOINT_PAUSE);
         }
@@ -171,22 +210,28 @@ impl<M: Model> Shared<M> {
 
     /// Checkpoints, and removes the segments that it covers. Answers whether DuckDB granted it.
     pub(super) fn checkpoint(&self) -> Result<bool> {
+        let Some(watermark) = self.checkpoint_database()? else { return Ok(false) };
+        self.tidy_log(watermark)?;
+        Ok(true)
+    }
+
+    /// Checkpoints. Answers the watermark that is in DuckDB's main file for certain then, if DuckDB granted it.
+    fn checkpoint_database(&self) -> Result<Option<u64>> {
         // Of this very instance, and read before the checkpoint begins: what is committed from here on it may or may
         // not hold, and an instance that was opened again in between holds less than its predecessor.
         let database = self.database.get()?;
         let watermark = database.state()?.watermark;
         if !database.checkpoint(self.options.fs.as_ref())? {
-            return Ok(false);
+            return Ok(None);
         }
         sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
         self.figures.lock().checkpointed = watermark;
         self.pending.checkpointed(watermark);
-        self.tidy_log(watermark)?;
-        Ok(true)
+        Ok(Some(watermark))
     }
 
     /// Removes the segments up to a checkpointed watermark, or keeps them where they may be needed.
-    fn tidy_log(&self, watermark: u64) -> Result<()> {
+    pub(super) fn tidy_log(&self, watermark: u64) -> Result<()> {
         if self.options.keep_log.is_zero() {
             self.log.remove_up_to(watermark.min(self.backed_up.load(Ordering::Acquire)))?;
         }
@@ -195,7 +240,7 @@ impl<M: Model> Shared<M> {
     }
 
     /// Removes the kept segments whose time has come. Answers when to look again, if any stays.
-    fn remove_kept(&self) -> Result<Option<Duration>> {
+    pub(super) fn remove_kept(&self) -> Result<Option<Duration>> {
         let keep = i64::try_from(self.options.keep_log.as_micros()).unwrap_or(i64::MAX);
         let now = self.options.clock.unix_micros();
         let until = if keep == 0 { i64::MAX } else { now.saturating_sub(keep) };

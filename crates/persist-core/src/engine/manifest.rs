@@ -1,13 +1,16 @@
-//! A backup as a folder: `data.duckdb`, and `manifest.json`, which comes last and says what the other has to be.
+//! A backup as a folder: its database files, and `manifest.json`, which comes last and says what the others have to be.
+//!
+//! What it keeps true: a folder has its earlier backup whole, or the later one, or what the later one is made of, aside
+//! with its manifest as `manifest.json.new`. Wherever a crash comes, settling the folder leaves one of the two.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::duck::{Database, Table, refuse_own_logs};
+use crate::duck::{Database, Table, aside, clear_aside, refuse_own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, Fs, prepare, read, read_in_pieces};
+use crate::fs::{self, Access, File, Fs, prepare, read, read_in_pieces, remove_if_there, sync_dir_of};
 use crate::timestamp::Timestamp;
 use crate::wal::Ancestor;
 
@@ -77,6 +80,14 @@ impl Backup {
     /// where it can't be read.
     pub(super) fn load(fs: &dyn Fs, dir: &Path) -> Result<Self> {
         let path = Self::manifest(dir);
+        if is_there(fs, &aside(&path))? {
+            let message = format!(
+                "{} is a backup half put in place: open the store that it is of, which finishes it, or copy it away and \
+                 rename what ends in .new, manifest.json.new last",
+                dir.display()
+            );
+            return Err(Error::config(message));
+        }
         let bytes = match read(fs, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let message = format!("{} is no backup: it has no manifest.json", dir.display());
@@ -103,7 +114,7 @@ impl Backup {
     /// As [`Backup::load`], with a look at the files' sizes; `None` for a folder without a manifest.
     pub(super) fn load_whole(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
         let manifest = Self::manifest(dir);
-        if !fs.exists(&manifest).map_err(|error| Error::io("cannot look for", &manifest, error))? {
+        if !is_there(fs, &manifest)? && !is_there(fs, &aside(&manifest))? {
             return Ok(None);
         }
         let backup = Self::load(fs, dir)?;
@@ -128,12 +139,48 @@ impl Backup {
         bound.is_some_and(|bound| bound.is_none_or(|last| self.seq <= last))
     }
 
-    /// Writes the manifest aside. The folder is a backup once that has its name.
-    pub(super) fn prepare(&self, fs: &dyn Fs) -> Result<()> {
+    /// Makes this the folder's backup, whose files are aside and durable: says so in a manifest aside, whole and durable.
+    /// What is left to do is [`Backup::finish`], and where it is interrupted, that is done by whoever owns the folder.
+    pub(super) fn commit(&self, fs: &dyn Fs) -> Result<()> {
         let path = Self::manifest(&self.dir);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))?;
-        prepare(fs, &path, &text)
+        prepare(fs, &path, &text)?;
+        // The files' names are durable before the manifest speaks of them.
+        sync_dir_of(fs, &path)?;
+        rename(fs, &fs::aside(&path), &aside(&path))?;
+        sync_dir_of(fs, &path)
+    }
+
+    /// Gives the files of a committed backup their names, and its manifest last. An earlier backup is replaced.
+    pub(super) fn finish(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        let path = Self::manifest(dir);
+        for file in files {
+            if is_there(fs, &aside(file))? {
+                rename(fs, &aside(file), file)?;
+            }
+        }
+        sync_dir_of(fs, &path)?;
+        rename(fs, &aside(&path), &path)?;
+        sync_dir_of(fs, &path)
+    }
+
+    /// Removes what was made of a backup, unless it is committed.
+    pub(super) fn clear(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        let path = Self::manifest(dir);
+        if is_there(fs, &aside(&path))? {
+            return Ok(());
+        }
+        files.iter().try_for_each(|file| clear_aside(fs, file))?;
+        remove_if_there(fs, &fs::aside(&path))
+    }
+
+    /// Finishes or clears what an interrupted backup has left in a folder where none is being made.
+    pub(super) fn settle(fs: &dyn Fs, dir: &Path, files: &[PathBuf]) -> Result<()> {
+        if is_there(fs, &aside(&Self::manifest(dir)))? {
+            Self::finish(fs, dir, files)?;
+        }
+        Self::clear(fs, dir, files)
     }
 
     /// Compares the manifest with the file and with all that it holds.
@@ -196,6 +243,14 @@ impl std::fmt::Display for Found {
         }
         Ok(())
     }
+}
+
+fn is_there(fs: &dyn Fs, path: &Path) -> Result<bool> {
+    fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))
+}
+
+fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
+    fs.rename(from, to).map_err(|error| Error::io("cannot rename into place", to, error))
 }
 
 /// The length and the CRC-32 of a file, which is copied on the way if there is where to.

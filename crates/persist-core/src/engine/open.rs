@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -123,6 +123,7 @@ impl<M: Model> Engine<M> {
         let pending = Pending::new(replay(recovered, everything.then_some(&cache))?, batches(recovered));
         let mut start = recovered.start();
         start.last_at = start.last_at.max(state.at);
+        let keeps_backups = M::LOG_FOLDERS.is_some() && options.backups.is_some();
         let (worker, commands) = flume::unbounded();
         let (keeper, chores) = flume::unbounded();
         let log = Arc::new(Log::new(
@@ -135,6 +136,8 @@ impl<M: Model> Engine<M> {
         ));
         let shared = Arc::new(Shared {
             dir: location.dir.clone(),
+            locks: Mutex::new(locks),
+            follows_clock: AtomicBool::new(false),
             purpose: location.purpose.clone(),
             identity: identity.clone(),
             syncer: Syncer::new(Arc::clone(&log), Arc::clone(&options.clock)),
@@ -143,7 +146,7 @@ impl<M: Model> Engine<M> {
             cache,
             in_memory: InMemory::new(everything),
             pending,
-            backed_up: AtomicU64::new(u64::MAX),
+            backed_up: AtomicU64::new(if keeps_backups { 0 } else { u64::MAX }),
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
             database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
             options,
@@ -157,6 +160,11 @@ impl<M: Model> Engine<M> {
                 ..Figures::default()
             }),
         });
+        shared.follow_clock(location.log_folder.as_deref());
+        if let Err(error) = shared.settle_backups() {
+            // All of the log is kept meanwhile.
+            tracing::warn!(%error, "the backups could not be looked through");
+        }
         let threads = Threads {
             worker: spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?,
             keeper: spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores))?,
@@ -166,8 +174,7 @@ impl<M: Model> Engine<M> {
             shared.send(worker::Command::Recovered);
         }
         shared.charge(keeper::Chore::Tidy);
-        let engine =
-            Self { shared, threads: Some(threads), report: recovered.report().clone(), locks: Mutex::new(locks) };
+        let engine = Self { shared, threads: Some(threads), report: recovered.report().clone() };
         if !everything && (!recovered.is_empty() || state.delta_rows > 0) {
             // What is read into memory later comes from the base alone, whatever becomes of DuckDB's instance.
             engine.compact()?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,19 +27,21 @@ pub struct Engine<M: Model> {
     pub(super) shared: Arc<Shared<M>>,
     pub(super) threads: Option<Threads>,
     pub(super) report: RecoveryReport,
-    /// Of the folder first.
-    pub(super) locks: Mutex<Vec<Lock>>,
 }
 
 /// What the callers and the engine's own threads share.
 #[derive(Debug)]
 pub(super) struct Shared<M: Model> {
     pub(super) dir: PathBuf,
+    /// Of the folder first.
+    pub(super) locks: Mutex<Vec<Lock>>,
     pub(super) options: Options,
     /// What the store is, as [`Location`](super::Location) says it.
     pub(super) purpose: String,
     pub(super) identity: Identity,
     pub(super) log: Arc<Log>,
+    /// Whether the log's folder is that of the present day, and follows the clock into that of the next.
+    pub(super) follows_clock: AtomicBool,
     pub(super) syncer: Syncer,
     /// The highest `seq` whose writer asked for it to be durable.
     pub(super) sync_asked: AtomicU64,
@@ -70,6 +72,8 @@ pub(super) struct Figures {
     pub(super) checkpointed: u64,
     pub(super) base_rows: u64,
     pub(super) delta_rows: u64,
+    /// The last `seq` in the newest usable backup in the log's folders.
+    pub(super) newest_backup: Option<u64>,
     pub(super) last_flush: Option<Duration>,
     pub(super) last_flush_error: Option<String>,
 }

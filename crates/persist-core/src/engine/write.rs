@@ -140,13 +140,17 @@ impl<M: Model> Engine<M> {
     }
 
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
-        let (done, answer) = flume::bounded(1);
-        self.shared.send(Command::Flush(seq, done));
-        self.shared.answer(&answer, || self.shared.worker.is_disconnected())
+        self.shared.flush_to(seq)
     }
 }
 
 impl<M: Model> Shared<M> {
+    pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
+        let (done, answer) = flume::bounded(1);
+        self.send(Command::Flush(seq, done));
+        self.answer(&answer, || self.worker.is_disconnected())
+    }
+
     pub(super) fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
         self.check(&writes)?;
         self.load_for(&writes)?;

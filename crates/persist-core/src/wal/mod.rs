@@ -19,6 +19,7 @@ mod writer;
 pub use kept::ReadBack;
 pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
+pub(crate) use name::is_left_out;
 pub use news::Call;
 pub use recover::{Ancestor, Recovered, Recovery};
 pub use report::{Cause, LeftOut, RecoveryPolicy, RecoveryReport};

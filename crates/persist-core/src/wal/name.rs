@@ -23,6 +23,12 @@ pub(super) fn is_kept(name: &str) -> bool {
     name.strip_suffix(KEPT).is_some_and(|segment| SegmentId::parse(segment).is_some())
 }
 
+/// Whether this is the name of what recovery has set aside of a segment.
+pub(crate) fn is_left_out(name: &str) -> bool {
+    let segment = name.strip_suffix(".torn").or_else(|| name.strip_suffix(".broken"));
+    segment.is_some_and(|segment| SegmentId::parse(segment).is_some())
+}
+
 /// The number of a segment. Numbers go on past all that are in the log's folders, and past what is kept of one; where there
 /// is none, they start again at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +88,12 @@ mod tests {
         assert!(is_kept("wal_000007.jsonl.gz") && SegmentId::parse("wal_000007.jsonl.gz").is_none());
         assert_eq!(SegmentId::of_any("wal_000007.jsonl.gz"), Some(SegmentId(7)));
         assert!(!is_kept("wal_000007.jsonl") && !is_kept("wal_7.jsonl.gz") && !is_kept("data.duckdb.gz"));
+    }
+
+    #[test]
+    fn what_recovery_sets_aside_is_known_by_its_name() {
+        assert!(is_left_out("wal_000007.jsonl.torn") && is_left_out("wal_000007.jsonl.broken"));
+        assert!(["wal_000007.jsonl", "wal_7.jsonl.torn", "notes.torn"].iter().all(|name| !is_left_out(name)));
     }
 
     #[test]

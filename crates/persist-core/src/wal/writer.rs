@@ -385,6 +385,11 @@ impl Log {
         })
     }
 
+    /// The folder that the next segment goes to.
+    pub fn dir(&self) -> PathBuf {
+        self.shared.lock().dir.clone()
+    }
+
     /// Removes the closed segments whose lines are all at or below `seq`, and says how many.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use persist_test_utils::{FlakyDisk, copy_as_crash_leaves_it};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: i64 = 24 * 3600 * 1_000_000;
 const DATES: [&str; 3] = ["2025-01-15", "2025-01-16", "2025-01-14"];
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Model for Daily {
     const TABLE: &'static str = "storage";
     const COLUMNS: &'static [Column] =
         &[Column { name: "key", source: Source::Key }, Column { name: "data", source: Source::Data }];
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name, day_of, name_at });
+    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name, day_of, name_at, ends_at });
 
     fn part_text(_: &(), _: usize) -> Option<&str> {
         None
@@ -48,6 +49,10 @@ fn day_of(name: &str) -> Option<i64> {
 
 fn name_at(unix_micros: i64) -> String {
     date_text(Timestamp::from_unix_micros(unix_micros).into_date().unwrap())
+}
+
+fn ends_at(unix_micros: i64) -> i64 {
+    (unix_micros / DAY + 1) * DAY
 }
 
 type Store = Engine<Daily>;
