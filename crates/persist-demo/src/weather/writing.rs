@@ -11,8 +11,9 @@ use crate::weather::expected::number;
 use crate::weather::observation::{COLLECTION, Observation};
 use crate::writers::{Written, write_all};
 
+/// How the store is opened: the backups of all dates of a month stay, and the log from the oldest of them on.
 pub(crate) fn config(store: &Path) -> CollectionConfig {
-    CollectionConfig::new(store)
+    CollectionConfig::new(store).retain_days(31)
 }
 
 /// How many airports there are. Some dates are stored by one writer, and some by one for each of them.
