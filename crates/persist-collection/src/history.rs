@@ -38,7 +38,7 @@ impl CollectionStore {
     /// # Errors
     /// [`Database`](persist_core::ErrorKind::Database).
     pub fn history(&self, key: &str, collection: &str, item: &str) -> Result<Vec<Change<Collection>>> {
-        self.engine.history(key, &[Some(collection), Some(item)])
+        self.engine.in_service()?.history(key, &[Some(collection), Some(item)])
     }
 
     /// The items as they stood at a moment, by the timestamps of their records: of each item the last write among those
@@ -50,7 +50,7 @@ impl CollectionStore {
     /// # Errors
     /// As [`history`](Self::history); [`Input`](persist_core::ErrorKind::Input) for a text that is no moment.
     pub fn as_of(&self, moment: impl IntoTimestamp) -> Result<Vec<Arc<Record>>> {
-        self.engine.as_of(moment.into_timestamp()?)
+        self.engine.in_service()?.as_of(moment.into_timestamp()?)
     }
 
     /// As [`as_of`](Self::as_of), by when the records were written: what a reader saw then.
@@ -58,6 +58,6 @@ impl CollectionStore {
     /// # Errors
     /// As [`as_of`](Self::as_of).
     pub fn as_of_written(&self, moment: impl IntoTimestamp) -> Result<Vec<Arc<Record>>> {
-        self.engine.as_of_written(moment.into_timestamp()?)
+        self.engine.in_service()?.as_of_written(moment.into_timestamp()?)
     }
 }

@@ -58,6 +58,7 @@ mod history;
 pub mod keys;
 mod model;
 mod put;
+mod repair;
 mod store;
 mod value;
 
@@ -71,7 +72,7 @@ pub use persist_core::timestamp;
 pub use persist_core::timestamp::{IntoDate, IntoTimestamp};
 pub use persist_core::wal::{RecoveryPolicy, RecoveryReport};
 pub use persist_core::{
-    Backup, Change, DatabaseFile, Durability, Error, ErrorKind, Event, Removed, Result, Rows, Scalar, Since, Stats,
-    Subscription, Ticket, Verification,
+    Backup, Change, DatabaseFile, Durability, Error, ErrorKind, Event, Removed, RepairReport, Restored, Result, Rows,
+    Scalar, Since, Stats, Subscription, Ticket, Verification,
 };
 pub use persist_core::{Number, Timestamp, TimestampPolicy, Value};

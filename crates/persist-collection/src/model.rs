@@ -56,7 +56,7 @@ impl Model for Collection {
     ];
 
     const HISTORY: Option<History> =
-        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
+        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1, cure });
 
     const LOG_FOLDERS: Option<LogFolders> =
         Some(LogFolders { named_by: "date", is_name: is_date, day_of, name_at, ends_at });
@@ -73,6 +73,18 @@ impl Model for Collection {
         let field = |at: usize| fields.get(at).copied().flatten().unwrap_or_default();
         ItemName::new(field(0), field(1))
     }
+}
+
+/// What to do about a damaged or missing database.
+fn cure(dates: &[String]) -> String {
+    let dates = if dates.is_empty() { "none has a log".to_owned() } else { dates.join(", ") };
+    format!(
+        "The database may be corrupted. To recover:\n\
+         1. Delete the corrupted file and open the store\n\
+         2. Call rebuild_history_from_wal(date) for each date that needs recovery ({dates})\n\
+         3. Call rebuild_latest_from_history() to rebuild latest values\n\
+         Or call CollectionStore::repair(config), which does all of this and keeps the corrupted file."
+    )
 }
 
 /// Whether a text is a date and nothing besides.

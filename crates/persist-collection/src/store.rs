@@ -1,14 +1,13 @@
 //! A collection store.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use persist_core::clock::Clock;
 use persist_core::data::Rules;
 use persist_core::request::{self, Condition};
 use persist_core::timestamp::{IntoDate, date_text};
-use persist_core::{Backup, DatabaseFile, Engine, Result, Timestamp};
+use persist_core::{Opened, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -29,7 +28,7 @@ pub type Record = persist_core::Record<Collection>;
 pub struct CollectionStore {
     clock: Arc<dyn Clock>,
     pub(crate) rules: Rules,
-    pub(crate) engine: Engine<Collection>,
+    pub(crate) engine: Opened<Collection>,
 }
 
 impl CollectionStore {
@@ -39,16 +38,21 @@ impl CollectionStore {
     /// are in one store, which one process at a time has open: of its files a date only has the log. Logs of other dates
     /// that a crash left are recovered too.
     ///
+    /// Where `storage_history.duckdb` is missing, and other files say that there was one, the store opens to be rebuilt:
+    /// reads and writes are refused with what to do, until
+    /// [`rebuild_latest_from_history`](Self::rebuild_latest_from_history) brings it into service. A missing
+    /// `storage_latest.duckdb` is made anew at once.
+    ///
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) for a malformed date, [`Config`](persist_core::ErrorKind::Config) for
     /// an option out of bounds or another's database, [`Locked`](persist_core::ErrorKind::Locked) naming the process
-    /// that has it open, [`Corrupt`](persist_core::ErrorKind::Corrupt) naming file, line and offset,
-    /// [`Io`](persist_core::ErrorKind::Io) with the path.
+    /// that has it open, [`Corrupt`](persist_core::ErrorKind::Corrupt) naming file, line and offset, and for a damaged
+    /// database what to do, [`Io`](persist_core::ErrorKind::Io) with the path.
     pub fn open(date: impl IntoDate, config: CollectionConfig) -> Result<Self> {
         let date = date.into_date()?;
         let location = config.location(date);
         let (clock, rules) = (Arc::clone(&config.options.clock), config.options.rules.clone());
-        let engine = Engine::open(&location, config.into_options())?;
+        let engine = Opened::open(&location, config.into_options())?;
         Ok(Self { clock, rules, engine })
     }
 
@@ -71,9 +75,10 @@ impl CollectionStore {
     /// # Errors
     /// [`Database`](persist_core::ErrorKind::Database).
     pub fn get_key(&self, key: &str) -> Result<BTreeMap<String, BTreeMap<String, Arc<Record>>>> {
-        self.engine.load(key, None)?;
+        let engine = self.engine.in_service()?;
+        engine.load(key, None)?;
         let mut collections: BTreeMap<String, BTreeMap<String, Arc<Record>>> = BTreeMap::new();
-        for record in self.engine.get_key(key) {
+        for record in engine.get_key(key) {
             let name = record.part();
             let collection = collections.entry(name.collection().to_owned()).or_default();
             collection.insert(name.item().to_owned(), record);
@@ -86,8 +91,9 @@ impl CollectionStore {
     /// # Errors
     /// As [`get_key`](Self::get_key).
     pub fn get_key_in(&self, key: &str, collection: &str) -> Result<BTreeMap<String, Arc<Record>>> {
-        self.engine.load(key, Some(&[Some(collection)]))?;
-        let records = self.engine.get_key(key).into_iter().filter(|record| record.part().collection() == collection);
+        let engine = self.engine.in_service()?;
+        engine.load(key, Some(&[Some(collection)]))?;
+        let records = engine.get_key(key).into_iter().filter(|record| record.part().collection() == collection);
         Ok(records.map(|record| (record.part().item().to_owned(), record)).collect())
     }
 
@@ -97,8 +103,9 @@ impl CollectionStore {
     /// As [`get_key`](Self::get_key).
     pub fn get_item(&self, key: &str, collection: &str, item: &str) -> Result<Option<Arc<Record>>> {
         let fields = [Some(collection), Some(item)];
-        self.engine.load(key, Some(&fields))?;
-        Ok(self.engine.get(key, &fields))
+        let engine = self.engine.in_service()?;
+        engine.load(key, Some(&fields))?;
+        Ok(engine.get(key, &fields))
     }
 
     /// Whether there is an item.
@@ -117,7 +124,7 @@ impl CollectionStore {
     /// # Errors
     /// As [`Put::data`].
     pub fn remove_item(&self, key: &str, collection: &str, item: &str) -> Result<Option<Arc<Record>>> {
-        self.engine.write(request::Remove::new(key, ItemName::new(collection, item)), None)
+        self.engine.in_service()?.write(request::Remove::new(key, ItemName::new(collection, item)), None)
     }
 
     /// As [`remove_item`](Self::remove_item), only if there is such an item, at this version.
@@ -133,7 +140,7 @@ impl CollectionStore {
         version: u32,
     ) -> Result<Option<Arc<Record>>> {
         let remove = request::Remove::new(key, ItemName::new(collection, item));
-        self.engine.write(remove.when(Some(Condition::Version(version))), None)
+        self.engine.in_service()?.write(remove.when(Some(Condition::Version(version))), None)
     }
 
     /// Removes all items of a collection as one step, durably. Answers those that it removed, in no particular order.
@@ -141,7 +148,7 @@ impl CollectionStore {
     /// # Errors
     /// As [`Put::data`].
     pub fn remove_collection(&self, key: &str, collection: &str) -> Result<Vec<Arc<Record>>> {
-        self.engine.write(request::RemoveKey::within(key, &[Some(collection)]), None)
+        self.engine.in_service()?.write(request::RemoveKey::within(key, &[Some(collection)]), None)
     }
 
     /// All items, in no particular order. It reads all of them into memory first; see
@@ -161,8 +168,9 @@ impl CollectionStore {
     /// # Errors
     /// As [`get_key`](Self::get_key).
     pub fn iter_with_prefix(&self, prefix: &str) -> Result<impl Iterator<Item = Arc<Record>>> {
-        self.engine.load_all()?;
-        Ok(self.engine.records(prefix))
+        let engine = self.engine.in_service()?;
+        engine.load_all()?;
+        Ok(engine.records(prefix))
     }
 
     /// All keys, each once, as [`iter`](Self::iter).
@@ -178,8 +186,9 @@ impl CollectionStore {
     /// # Errors
     /// As [`get_key`](Self::get_key).
     pub fn keys_with_prefix(&self, prefix: &str) -> Result<impl Iterator<Item = String>> {
-        self.engine.load_all()?;
-        Ok(self.engine.keys(prefix))
+        let engine = self.engine.in_service()?;
+        engine.load_all()?;
+        Ok(engine.keys(prefix))
     }
 
     /// Brings the table `storage_latest` itself up to date in its file, for those who read that without this store.
@@ -188,25 +197,7 @@ impl CollectionStore {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn refresh_latest(&self) -> Result<()> {
-        self.engine.compact()
-    }
-
-    /// Makes `storage_latest` anew of `storage_history`. Answers how many items there are.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub fn rebuild_latest_from_history(&self) -> Result<u64> {
-        self.engine.rebuild_latest()
-    }
-
-    /// Reads one of the two databases whole, and answers what is wrong with it; nothing, if it is sound. In the history
-    /// ([`DatabaseFile::Main`]) each write stands once and the versions of an item have no gap; the newest items
-    /// ([`DatabaseFile::Latest`]) are those of the history.
-    ///
-    /// # Errors
-    /// [`Database`](persist_core::ErrorKind::Database) where it can't be asked at all.
-    pub fn check_database_health(&self, file: DatabaseFile) -> Result<Vec<String>> {
-        self.engine.check_health(file)
+        self.engine.in_service()?.compact()
     }
 
     /// The date whose folder takes the log: the one the store was opened for, or has gone on to since, by
@@ -224,21 +215,7 @@ impl CollectionStore {
     /// [`Input`](persist_core::ErrorKind::Input) for a malformed date. [`Io`](persist_core::ErrorKind::Io): call it again;
     /// until it succeeds the log may be in either folder. [`Poisoned`](persist_core::ErrorKind::Poisoned).
     pub fn roll_to(&self, date: impl IntoDate) -> Result<()> {
-        self.engine.roll_to(&date_text(date.into_date()?))
-    }
-
-    /// Makes a store of a backup, below a base folder without files, and with `date` for its log; open it afterwards. The
-    /// items and their histories are as they were at the backup's [`seq`](Backup::seq); `seq` and versions go on from there,
-    /// under a new store id.
-    ///
-    /// The backup is read whole and stays as it is. A restore that was interrupted may be started over; if it then says
-    /// that the database is there already, open the store: that finishes it.
-    ///
-    /// # Errors
-    /// As [`CollectionStore::verify_backup`]. [`Config`](persist_core::ErrorKind::Config) also for a place that has files,
-    /// and for a backup of another kind of store.
-    pub fn restore(backup: impl AsRef<Path>, date: impl IntoDate, config: CollectionConfig) -> Result<Backup> {
-        Engine::<Collection>::restore(backup.as_ref(), &config.location(date.into_date()?), &config.options)
+        self.engine.in_service()?.roll_to(&date_text(date.into_date()?))
     }
 
     /// Closes the store: everything is flushed into `storage_history`, `storage_latest` is brought up to date, both are

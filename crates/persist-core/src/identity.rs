@@ -41,11 +41,10 @@ impl Identity {
     }
 
     /// The identity of a new store that goes on where `lineage` ends: its last store, up to the record `seq`.
-    pub(crate) fn restored(mut lineage: Vec<Ancestor>, seq: u64) -> Self {
+    pub(crate) fn restored(id: String, mut lineage: Vec<Ancestor>, seq: u64) -> Self {
         if let Some(last) = lineage.last_mut() {
             last.last_seq = Some(seq);
         }
-        let id = new_id();
         lineage.push(Ancestor::present(&id));
         Self { format: FORMAT, id, lineage, taken_over: None }
     }

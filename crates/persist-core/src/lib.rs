@@ -145,7 +145,8 @@ pub use data::{Number, Value};
 pub use duck::{DatabaseFile, Leaf, Rows};
 #[cfg(feature = "duckdb")]
 pub use engine::{
-    Backup, BackupFile, Engine, Event, Location, Pending, Since, Stats, Subscription, Ticket, Verification, request,
+    Backup, BackupFile, Engine, Event, Location, Opened, Pending, RepairReport, Restored, Since, Stats, Subscription,
+    Ticket, Verification, request,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Column, History, LogFolders, Model, RecordValue, Scalar, Source};

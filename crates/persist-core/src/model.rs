@@ -47,7 +47,7 @@ pub trait Model: Debug + Send + Sync + 'static {
 }
 
 /// What a model that keeps every write says of that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct History {
     /// The table of all writes, which is in the store's database. It has [`Model::COLUMNS`], and one row for each write.
     pub table: &'static str,
@@ -55,6 +55,8 @@ pub struct History {
     pub latest_file: &'static str,
     /// Records are read into memory together that agree in the key and so many first fields of the part.
     pub loaded_by: usize,
+    /// What to do where a file is damaged or missing, for the error. It is given the names of the log's folders.
+    pub cure: fn(&[String]) -> String,
 }
 
 /// What a model says whose log goes on in another folder now and then: in one of those within the store's folder that

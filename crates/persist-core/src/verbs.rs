@@ -3,7 +3,7 @@
 //! A store crate gives them to its store with [`store_verbs!`](crate::store_verbs) and writes only what its model
 //! makes special: how it is opened, what an id is in `put` and `get`, and what `close` does besides.
 
-/// Gives a store that has a field `engine: Engine<M>` the methods that are the same in every model.
+/// Gives a store that has a field `engine: Engine<M>`, or [`Opened<M>`](crate::Opened), the methods that are the same in every model.
 ///
 /// ```
 /// use persist_core::{Engine, Model};
@@ -46,7 +46,7 @@ macro_rules! store_verbs {
             /// [`Input`](persist_core::ErrorKind::Input) for anything but one SELECT;
             /// [`Database`](persist_core::ErrorKind::Database) for what DuckDB refuses.
             pub fn query(&self, sql: &str) -> $crate::Result<$crate::Rows> {
-                self.engine.query(sql)
+                self.engine.in_service()?.query(sql)
             }
 
             /// As [`query`](Self::query), as Arrow record batches. Arrow's types are those of its major version 58.
@@ -54,7 +54,7 @@ macro_rules! store_verbs {
             /// # Errors
             /// As [`query`](Self::query).
             pub fn query_arrow(&self, sql: &str) -> $crate::Result<::std::vec::Vec<$crate::RecordBatch>> {
-                self.engine.query_arrow(sql)
+                self.engine.in_service()?.query_arrow(sql)
             }
 
             /// The durable changes of this store in order of `seq`, each once, from now on or from a `seq` that is still
@@ -65,7 +65,7 @@ macro_rules! store_verbs {
             /// [`Gone`](persist_core::ErrorKind::Gone), naming the oldest `seq` there is, where the changes asked for are
             /// no longer kept. [`Input`](persist_core::ErrorKind::Input) for a `seq` that was never given out.
             pub fn subscribe(&self, since: $crate::Since) -> $crate::Result<$crate::Subscription<$model>> {
-                self.engine.subscribe(since)
+                self.engine.in_service()?.subscribe(since)
             }
 
             /// Makes all writes so far durable, whatever their durability.
@@ -73,7 +73,7 @@ macro_rules! store_verbs {
             /// # Errors
             /// [`Poisoned`](persist_core::ErrorKind::Poisoned).
             pub fn sync(&self) -> $crate::Result<()> {
-                self.engine.sync()
+                self.engine.in_service()?.sync()
             }
 
             /// As [`sync`](Self::sync), without blocking a thread.
@@ -82,7 +82,7 @@ macro_rules! store_verbs {
             /// As [`sync`](Self::sync).
             #[cfg(feature = "tokio")]
             pub async fn sync_async(&self) -> $crate::Result<()> {
-                self.engine.sync_async().await
+                self.engine.in_service()?.sync_async().await
             }
 
             /// Flushes all writes so far into DuckDB, and closes the present segment of the log.
@@ -91,7 +91,7 @@ macro_rules! store_verbs {
             /// [`Database`](persist_core::ErrorKind::Database): nothing is lost, and the flush is tried again.
             /// [`Poisoned`](persist_core::ErrorKind::Poisoned).
             pub fn flush(&self) -> $crate::Result<()> {
-                self.engine.flush()
+                self.engine.in_service()?.flush()
             }
 
             /// Flushes, and merges all that was flushed into the table itself; the segments before it are removed.
@@ -99,7 +99,7 @@ macro_rules! store_verbs {
             /// # Errors
             /// As [`flush`](Self::flush).
             pub fn compact(&self) -> $crate::Result<()> {
-                self.engine.compact()
+                self.engine.in_service()?.compact()
             }
 
             /// Flushes, then compares memory with DuckDB, record by record.
@@ -107,7 +107,7 @@ macro_rules! store_verbs {
             /// # Errors
             /// As [`flush`](Self::flush).
             pub fn verify(&self) -> $crate::Result<$crate::Verification> {
-                self.engine.verify()
+                self.engine.in_service()?.verify()
             }
 
             /// The store's figures.
@@ -222,7 +222,7 @@ macro_rules! write_verbs {
                 mut self,
                 data: &D,
             ) -> $crate::Result<::std::sync::Arc<$crate::Record<$model>>> {
-                self.to.engine.write(self.request(self.to, data)?, self.durability)
+                self.to.engine.in_service()?.write(self.request(self.to, data)?, self.durability)
             }
 
             /// As [`data`](Self::data), but returns at once, with a ticket that can be waited for, asked, or awaited: one
@@ -235,7 +235,7 @@ macro_rules! write_verbs {
                 mut self,
                 data: &D,
             ) -> $crate::Result<$crate::Ticket<::std::sync::Arc<$crate::Record<$model>>>> {
-                self.to.engine.submit(self.request(self.to, data)?, self.durability)
+                self.to.engine.in_service()?.submit(self.request(self.to, data)?, self.durability)
             }
 
             /// As [`data`](Self::data), within a tokio runtime, none of whose threads it blocks. If it is dropped before
@@ -248,7 +248,7 @@ macro_rules! write_verbs {
                 mut self,
                 data: &D,
             ) -> $crate::Result<::std::sync::Arc<$crate::Record<$model>>> {
-                self.to.engine.write_async(self.request(self.to, data)?, self.durability).await
+                self.to.engine.in_service()?.write_async(self.request(self.to, data)?, self.durability).await
             }
         }
 
@@ -303,7 +303,7 @@ macro_rules! write_verbs {
             /// # Errors
             /// As [`Put::data`]: nothing of it was done, or it is in doubt as a whole.
             pub fn commit(self) -> $crate::Result<::std::vec::Vec<$crate::Change<$model>>> {
-                self.store.engine.write(self.request, self.durability)
+                self.store.engine.in_service()?.write(self.request, self.durability)
             }
 
             /// As [`commit`](Self::commit), but returns at once, with a ticket; see [`Put::submit`].
@@ -311,7 +311,7 @@ macro_rules! write_verbs {
             /// # Errors
             /// As [`Put::submit`].
             pub fn submit(self) -> $crate::Result<$crate::Ticket<::std::vec::Vec<$crate::Change<$model>>>> {
-                self.store.engine.submit(self.request, self.durability)
+                self.store.engine.in_service()?.submit(self.request, self.durability)
             }
 
             /// As [`commit`](Self::commit), within a tokio runtime, none of whose threads it blocks.
@@ -320,7 +320,7 @@ macro_rules! write_verbs {
             /// As [`commit`](Self::commit).
             #[cfg(feature = "tokio")]
             pub async fn commit_async(self) -> $crate::Result<::std::vec::Vec<$crate::Change<$model>>> {
-                self.store.engine.write_async(self.request, self.durability).await
+                self.store.engine.in_service()?.write_async(self.request, self.durability).await
             }
         }
 
@@ -387,7 +387,7 @@ macro_rules! key_verbs {
                 &self,
                 key: &str,
             ) -> $crate::Result<::std::vec::Vec<::std::sync::Arc<$crate::Record<$model>>>> {
-                self.engine.write($crate::request::RemoveKey::new(key), None)
+                self.engine.in_service()?.write($crate::request::RemoveKey::new(key), None)
             }
         }
     };
@@ -412,7 +412,7 @@ macro_rules! backup_verbs {
             /// made: the store goes on. [`Poisoned`](persist_core::ErrorKind::Poisoned): close the store and open it
             /// again first.
             pub fn backup(&self, dir: impl ::std::convert::AsRef<::std::path::Path>) -> $crate::Result<$crate::Backup> {
-                self.engine.backup(dir.as_ref())
+                self.engine.in_service()?.backup(dir.as_ref())
             }
 
             /// Reads a backup whole and compares it with its manifest: size, checksum, columns, owner, `seq`, rows, no id

@@ -8,6 +8,7 @@ mod lazy;
 mod open;
 mod past;
 mod property;
+mod repair;
 mod store;
 mod typed;
 mod verbs;

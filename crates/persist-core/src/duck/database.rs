@@ -87,6 +87,11 @@ impl Database {
         schema::create_aside(fs, path, table, store_id)
     }
 
+    /// Makes all files of a database under other names, to be put in place; see [`schema::create_files_aside`].
+    pub(crate) fn create_files_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
+        schema::create_files_aside(fs, path, table, store_id)
+    }
+
     /// Opens a file of the Python original with its own log, to be [read](Database::load_base); `None` for a database
     /// without its table, or one of persist.
     ///
@@ -113,6 +118,13 @@ impl Database {
     /// As [`open`](Database::open), to read alone: nothing of the file or beside it changes.
     pub(crate) fn open_to_read(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
         Self::open_checked(fs, path, table, true)
+    }
+
+    /// As [`open`](Database::open), without the file of the newest records where that is another.
+    pub(crate) fn open_main(fs: &dyn Fs, path: &Path, table: &Table) -> Result<Self> {
+        let database = Self::open_unchecked(fs, path, table, false)?;
+        schema::check(&database.root.lock(), &database.path, table, &unquoted(&database.catalog), false)?;
+        Ok(database)
     }
 
     fn open_checked(fs: &dyn Fs, path: &Path, table: &Table, read_only: bool) -> Result<Self> {

@@ -28,7 +28,7 @@ pub(super) fn journal(path: &Path) -> PathBuf {
 }
 
 /// Removes the journal of a file that is closed, with nothing under way.
-pub(super) fn remove_journal(fs: &dyn Fs, path: &Path) -> Result<()> {
+pub(crate) fn remove_journal(fs: &dyn Fs, path: &Path) -> Result<()> {
     remove_if_there(fs, &journal(path))
 }
 

@@ -45,6 +45,7 @@ pub use export::Leaf;
 pub(crate) use failure::is_invalidated;
 pub use health::DatabaseFile;
 pub(crate) use history::By;
+pub(crate) use journal::remove_journal;
 pub(crate) use load::Loaded;
 pub use rows::Rows;
 pub(crate) use schema::Table;

@@ -270,6 +270,16 @@ pub(super) fn create_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &s
     create_file_aside(fs, path, &tables, store_id)
 }
 
+/// Makes all files of a database aside.
+pub(super) fn create_files_aside(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
+    let path = &database::plain(path)?;
+    if let [_, latest] = table.files(path).as_slice() {
+        let (base, _) = table.tables();
+        create_file_aside(fs, latest, &base, store_id)?;
+    }
+    create_aside(fs, path, table, store_id).map(drop)
+}
+
 fn create_file_aside(fs: &dyn Fs, path: &Path, tables: &[Definition<'_>], store_id: &str) -> Result<PathBuf> {
     aside::clear_aside(fs, path)?;
     let aside = aside::aside(path);

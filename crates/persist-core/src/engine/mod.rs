@@ -11,11 +11,14 @@
 //! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
 //! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
 //! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store that
-//! is open, `restore.rs` makes a store of a copy, `takeover/` turns a folder of the Python original into ours.
+//! is open, `restore.rs` makes a store of a copy, `rebuild.rs` makes a missing history anew and `opened.rs` is a store that may
+//! need that; both bring in the log by `catch_up.rs`. `repair.rs` finds out what is
+//! damaged. `takeover/` turns a folder of the Python original into ours.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod backup;
+mod catch_up;
 mod close;
 mod database;
 mod folders;
@@ -24,9 +27,12 @@ mod keeper;
 mod loading;
 mod manifest;
 mod open;
+mod opened;
 mod pending;
 mod plan;
 mod read;
+mod rebuild;
+mod repair;
 pub mod request;
 mod restore;
 mod retention;
@@ -41,7 +47,10 @@ mod write;
 
 pub use manifest::{Backup, BackupFile};
 pub use open::Location;
+pub use opened::Opened;
 pub use read::Verification;
+pub use repair::RepairReport;
+pub use restore::Restored;
 pub use shared::Engine;
 pub use stats::Stats;
 pub use subscribe::{Event, Since, Subscription};

@@ -16,6 +16,7 @@ use super::folders;
 use super::keeper::{self, Keeper};
 use super::loading::InMemory;
 use super::pending::Pending;
+use super::rebuild::cure;
 use super::shared::{Engine, Figures, Shared, Threads};
 use super::syncer::{Syncer, SyncerThread};
 use super::takeover::{self, Places, Takeover};
@@ -59,12 +60,25 @@ impl<M: Model> Engine<M> {
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         options.validate()?;
+        let locks = take_marked_locks::<M>(options.fs.as_ref(), location)?;
+        Self::open_locked(location, options, locks)
+    }
+
+    /// The engine itself: it is in service as soon as it is there. What may be an [`Opened`](super::Opened) as well calls
+    /// this.
+    ///
+    /// # Errors
+    /// None.
+    #[doc(hidden)]
+    pub fn in_service(&self) -> Result<&Self> {
+        Ok(self)
+    }
+
+    /// As [`Engine::open`], of a place whose locks the caller has taken.
+    pub(super) fn open_locked(location: &Location, options: Options, locks: Vec<Lock>) -> Result<Self> {
         let table = table_of::<M>(&options)?;
         let fs = Arc::clone(&options.fs);
         let log_dir = folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
-        let locks = take_locks(fs.as_ref(), location)?;
-        locks.first().map_or(Ok(()), |lock| folders::mark::<M>(lock, location.log_folder.as_deref()))?;
-
         let (identity, taken) = match Identity::load(fs.as_ref(), &location.dir)? {
             Some(identity) => (identity, RecoveryReport::default()),
             None => create::<M>(location, &table, &options)?,
@@ -72,7 +86,8 @@ impl<M: Model> Engine<M> {
         if set_logs_aside(fs.as_ref(), &location.database, &table)? {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
-        let database = open_database(fs.as_ref(), location, &table, &identity)?;
+        let database = open_database(fs.as_ref(), location, &table, &identity)
+            .map_err(|error| with_cure::<M>(fs.as_ref(), &location.dir, error))?;
         let mut state = database.state()?;
         if state.applied > state.watermark {
             // Of a history that went further than this one: what it says is of no known write.
@@ -212,6 +227,29 @@ pub(super) fn take_locks(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> 
     let folder = Lock::acquire(&location.dir.join(".lock"), &location.purpose)?;
     let database = Lock::acquire(&database_lock(&location.database)?, &location.purpose)?;
     Ok(vec![folder, database])
+}
+
+/// As [`take_locks`], and says beside them which folder the log goes on in.
+pub(super) fn take_marked_locks<M: Model>(fs: &dyn Fs, location: &Location) -> Result<Vec<Lock>> {
+    folders::present::<M>(&location.dir, location.log_folder.as_deref())?;
+    let locks = take_locks(fs, location)?;
+    locks.first().map_or(Ok(()), |lock| folders::mark::<M>(lock, location.log_folder.as_deref()))?;
+    Ok(locks)
+}
+
+/// Whether there is no database at a place where there was one.
+pub(super) fn is_missing(fs: &dyn Fs, location: &Location) -> Result<bool> {
+    let exists = fs.exists(&location.database);
+    let exists = exists.map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    Ok(!exists && Identity::load(fs, &location.dir)?.is_some())
+}
+
+/// Adds what can be done to the error of a damaged database.
+fn with_cure<M: Model>(fs: &dyn Fs, dir: &Path, error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt || M::HISTORY.is_none() {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, format!("{error}{}", cure::<M>(fs, dir))).with_source(error)
 }
 
 pub(super) fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {

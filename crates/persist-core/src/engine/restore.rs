@@ -1,20 +1,24 @@
 //! Restoring a backup into another folder, as a store that continues the one it was made of.
 //!
-//! The order is that of making a store: the identity aside, the database aside and into place, the identity into place.
+//! The order is that of making a store: the database aside, the identity aside, both into place.
 //! So an opening finishes what was interrupted after the database had its name, and before that there is no store.
 
 use std::path::Path;
 
-use super::folders::any_segment;
+use super::catch_up::{CatchUp, listed};
+use super::folders::{self, any_segment};
 use super::manifest::{Backup, BackupFile, Found};
 use super::open::{Location, table_of, take_locks};
+use super::retention::usable_backups;
 use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, Table, aside, clear_aside, own_logs, put_in_place};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{self, Access, Fs, remove_if_there, sync_ancestors};
-use crate::identity::Identity;
+use crate::identity::{Identity, new_id};
 use crate::model::Model;
+use crate::timestamp::Timestamp;
+use crate::wal::{Ancestor, Archive, RecoveryPolicy};
 
 impl<M: Model> Engine<M> {
     /// Makes a store of a backup at a place where there is none: its records, versions and `seq`s go on from there,
@@ -32,49 +36,140 @@ impl<M: Model> Engine<M> {
         options.validate()?;
         let fs = options.fs.as_ref();
         let backup = Backup::load(fs, from)?;
-        let _locks = take_locks(fs, location)?;
-        let table = table_of::<M>(options)?;
-        refuse_files::<M>(fs, location, &table)?;
-        let identity = Identity::restored(backup.lineage.clone(), backup.seq);
-        let prepared =
-            identity.prepare(fs, &location.dir).and_then(|()| fill(options, &table, &backup, location, &identity.id));
-        if let Err(error) = prepared {
-            if let Err(left) = clear(fs, location, &table) {
-                tracing::warn!(error = %left, "what there is of a restore that failed stays");
-            }
-            return Err(error);
-        }
-        // The main file last: with it there is a database.
-        table.files(&location.database).iter().rev().try_for_each(|file| put_in_place(fs, file))?;
-        sync_ancestors(fs, &location.dir)?;
-        sync_ancestors(fs, &location.database)?;
-        Identity::put_in_place(fs, &location.dir)?;
+        make_store::<M>(location, options, |table, store_id| {
+            refuse_other_purpose(&backup, location)?;
+            copy_backup(fs, table, &backup, &location.database)?;
+            let database = Database::open(fs, &aside(&location.database), table)?;
+            database.hand_over(store_id)?;
+            database.close_aside()?;
+            Ok((backup.lineage.clone(), backup.seq))
+        })?;
         tracing::info!(dir = %location.dir.display(), backup.seq, backup.rows, "restored a backup");
         Ok(backup)
     }
+
+    /// Makes a store of another's backups and log, as it stood at a moment, by when the records were written: with the
+    /// newest backup in the other's log folders that has nothing written after it, and with what the log has from there
+    /// up to the moment. The other store stays as it is, and may be in use. Open the new one afterwards.
+    ///
+    /// # Errors
+    /// As [`Engine::restore`]. [`Gone`](ErrorKind::Gone) where no backup is as old and the log does not go back to the
+    /// beginning; [`Corrupt`](ErrorKind::Corrupt) where records are missing in the log.
+    pub fn restore_to(from: &Path, moment: Timestamp, location: &Location, options: &Options) -> Result<Restored> {
+        options.validate()?;
+        let fs = options.fs.as_ref();
+        let no_store = || Error::config(format!("{} holds no store", from.display()));
+        let lineage = Identity::load(fs, from)?.ok_or_else(no_store)?.lineage;
+        let (mut backup, mut seq, mut from_log) = (None, 0, 0);
+        make_store::<M>(location, options, |table, store_id| {
+            let backups = usable_backups::<M>(fs, from, &lineage)?.into_iter().filter(|old| old.written <= moment);
+            backup = begin_aside(fs, table, backups, &location.database, store_id)?;
+            backup.iter().try_for_each(|backup| refuse_other_purpose(backup, location))?;
+            let database = Database::open(fs, &aside(&location.database), table)?;
+            database.hand_over(store_id)?;
+            let mut catch_up = CatchUp::<M>::new(database)?;
+            let archive = Archive::open(fs, &folders::all::<M>(fs, from)?, &lineage)?;
+            for segment in archive.segments() {
+                from_log += catch_up.take(archive.read(segment)?, moment.unix_micros())?;
+            }
+            let missing = catch_up.missing();
+            if !missing.is_empty() && options.recovery != RecoveryPolicy::Salvage {
+                let kind = if backup.is_none() { ErrorKind::Gone } else { ErrorKind::Corrupt };
+                let message =
+                    format!("the backups and the log in {} lack the records {}", from.display(), listed(&missing));
+                return Err(Error::new(kind, message));
+            }
+            seq = catch_up.has().last();
+            let database = catch_up.end();
+            database.merge()?;
+            database.close_aside()?;
+            Ok((lineage.clone(), seq))
+        })?;
+        tracing::info!(dir = %location.dir.display(), seq, from_log, "restored a store as of a moment");
+        Ok(Restored { backup, seq, from_log })
+    }
 }
 
-/// Copies the backup's files aside, checks all of them, and makes them the new store's.
-fn fill(options: &Options, table: &Table, backup: &Backup, location: &Location, store_id: &str) -> Result<()> {
+/// What a store was restored from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The backup it began with; `None` where the log had everything.
+    pub backup: Option<Backup>,
+    /// The last record that is in it.
+    pub seq: u64,
+    /// How many records came from the log.
+    pub from_log: u64,
+}
+
+/// Makes a store at a place where there is none. `fill` makes the database aside, whole and closed, for a store of this
+/// id, and answers the lineage that it goes on from, and its last record.
+fn make_store<M: Model>(
+    location: &Location,
+    options: &Options,
+    fill: impl FnOnce(&Table, &str) -> Result<(Vec<Ancestor>, u64)>,
+) -> Result<()> {
     let fs = options.fs.as_ref();
+    let _locks = take_locks(fs, location)?;
+    let table = table_of::<M>(options)?;
+    refuse_files::<M>(fs, location, &table)?;
+    let id = new_id();
+    let prepared = fill(&table, &id).and_then(|(lineage, seq)| {
+        let identity = Identity::restored(id, lineage, seq);
+        identity.prepare(fs, &location.dir)
+    });
+    if let Err(error) = prepared {
+        if let Err(left) = clear(fs, location, &table) {
+            tracing::warn!(error = %left, "what there is of a restore that failed stays");
+        }
+        return Err(error);
+    }
+    // The main file last: with it there is a database.
+    table.files(&location.database).iter().rev().try_for_each(|file| put_in_place(fs, file))?;
+    sync_ancestors(fs, &location.dir)?;
+    sync_ancestors(fs, &location.database)?;
+    Identity::put_in_place(fs, &location.dir)
+}
+
+fn refuse_other_purpose(backup: &Backup, location: &Location) -> Result<()> {
+    if backup.purpose == location.purpose {
+        return Ok(());
+    }
+    let dir = backup.dir.display();
+    Err(Error::config(format!("{dir} is a backup of the {}, not of the {}", backup.purpose, location.purpose)))
+}
+
+/// Makes a database aside: of the first of these backups that is whole, which it answers, or an empty one.
+pub(super) fn begin_aside(
+    fs: &dyn Fs,
+    table: &Table,
+    backups: impl IntoIterator<Item = Backup>,
+    database: &Path,
+    store_id: &str,
+) -> Result<Option<Backup>> {
+    for backup in backups {
+        match copy_backup(fs, table, &backup, database) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "a backup is damaged; an older one is taken");
+            }
+            copied => return copied.map(|()| Some(backup)),
+        }
+    }
+    Database::create_files_aside(fs, database, table, store_id).map(|()| None)
+}
+
+/// Copies a backup's files aside, to where the database of this name is to be, and checks all that is in them.
+fn copy_backup(fs: &dyn Fs, table: &Table, backup: &Backup, database: &Path) -> Result<()> {
     let source = table.backup_in(&backup.dir);
     let mut files = Vec::new();
-    for (from, to) in table.files(&source).iter().zip(table.files(&location.database)) {
+    for (from, to) in table.files(&source).iter().zip(table.files(database)) {
         clear_aside(fs, &to)?;
         let copy = aside(&to);
         let file = fs.open(&copy, Access::CreateNew).map_err(|error| Error::io("cannot create", &copy, error))?;
         files.push(BackupFile::of(fs, from, from, Some(file.as_ref()))?);
     }
     backup.expect(&source, &backup.found_with(files.clone()))?;
-    let copy = aside(&location.database);
-    backup.expect(&source, &Found::in_files(fs, &copy, files, table)?)?;
-    if backup.purpose != location.purpose {
-        let message = format!("{} is of the {}, not of the {}", source.display(), backup.purpose, location.purpose);
-        return Err(Error::config(message));
-    }
-    let database = Database::open(fs, &copy, table)?;
-    database.hand_over(store_id)?;
-    database.close_aside()
+    backup.expect(&source, &Found::in_files(fs, &aside(database), files, table)?)
 }
 
 /// Refuses a place with files, but for locks and what an interrupted restore leaves.

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The figures of a store at one moment.
 ///
 /// The first seven are those of the specifications, under their names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Records in memory.
@@ -43,6 +43,12 @@ pub struct Stats {
     pub watermark: u64,
     /// Everything up to this `seq` is in DuckDB's main file for certain; the log before it is not needed any more.
     pub checkpointed_seq: u64,
+    /// Flushed segments of the log that are kept all the same, for subscribers or because no backup has them.
+    pub kept_segments: usize,
+    /// Bytes of those on the disk.
+    pub kept_bytes: u64,
+    /// The `seq` of the newest record in the newest backup that the store has made by itself, where it does so.
+    pub newest_backup_seq: Option<u64>,
     /// Rows in the main table.
     pub base_rows: u64,
     /// Rows that were flushed and not merged into the main table yet.

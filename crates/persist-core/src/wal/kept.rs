@@ -30,13 +30,13 @@ impl Log {
         let covered: Vec<Segment> = self.closed_segments().into_iter().filter(|s| s.last_seq <= seq).collect();
         for segment in &covered {
             let path = name::kept(&segment.path);
-            let is_there = compress(self.fs.as_ref(), segment, &path)?;
+            let compressed = compress(self.fs.as_ref(), segment, &path)?;
             let mut shared = self.shared.lock();
             shared.closed.retain(|closed| closed.path != segment.path);
             // A crash may have left both before.
             shared.kept.retain(|kept| kept.path != path);
-            if is_there {
-                shared.kept.push(Segment { path, ..segment.clone() });
+            if let Some(bytes) = compressed {
+                shared.kept.push(Segment { path, bytes, ..segment.clone() });
                 shared.kept.sort_by_key(|kept| kept.last_seq);
             }
             drop(shared);
@@ -85,8 +85,8 @@ impl Log {
         let shared = self.shared.lock();
         let (last_seq, last_at) = (shared.durable, shared.last_at);
         let active = shared.active.as_ref().map(|active| {
-            let (path, first_seq) = (active.path.clone(), active.first_seq);
-            Segment { path, first_seq, last_seq, last_at }
+            let (path, first_seq, bytes) = (active.path.clone(), active.first_seq, active.position);
+            Segment { path, first_seq, last_seq, last_at, bytes }
         });
         let closed = shared.kept.iter().chain(&shared.closed).filter(|segment| segment.last_seq >= seq);
         let closed = closed.min_by_key(|segment| segment.last_seq).cloned();
@@ -112,7 +112,7 @@ impl Log {
         let bytes = bytes.map_err(|error| Error::io("cannot read", &segment.path, error))?;
         let mut scan = Scan::new(SegmentId(0), segment.path.clone(), bytes);
         scan.lines.retain(|place| (from..=to).contains(&place.seq) && !place.is_bridge);
-        Ok(ReadBack { scan, next: 0 })
+        Ok(ReadBack::of(scan))
     }
 }
 
@@ -124,6 +124,10 @@ pub struct ReadBack {
 }
 
 impl ReadBack {
+    pub(super) fn of(scan: Scan) -> Self {
+        Self { scan, next: 0 }
+    }
+
     /// The `seq` of the next line.
     pub fn next_seq(&self) -> Option<u64> {
         self.scan.lines.get(self.next).map(|place| place.seq)
@@ -146,7 +150,9 @@ impl Recovery<'_> {
             match Ends::read(self.fs, &path) {
                 Ok(Some(ends)) if self.is_ours(&ends) => {
                     let Ends { first_seq, last_seq, last_at, .. } = ends;
-                    kept.push(Segment { path, first_seq, last_seq, last_at });
+                    let bytes = self.fs.open(&path, Access::Read).and_then(|file| file.len());
+                    let bytes = bytes.map_err(|error| Error::io("cannot open", &path, error))?;
+                    kept.push(Segment { path, first_seq, last_seq, last_at, bytes });
                 }
                 ends => tracing::warn!(?path, ?ends, "a kept segment can't be read or is not this store's"),
             }
@@ -163,10 +169,10 @@ impl Recovery<'_> {
 
 /// What a kept segment has, as its header says.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Ends {
-    store: String,
-    first_seq: u64,
-    last_seq: u64,
+pub(super) struct Ends {
+    pub(super) store: String,
+    pub(super) first_seq: u64,
+    pub(super) last_seq: u64,
     last_at: i64,
     /// The CRC-32 of the others, as [`Ends::checksum`] puts them together: a gzip header is not checked otherwise.
     crc: u32,
@@ -185,7 +191,7 @@ impl Ends {
     }
 
     /// `None` where the header is damaged.
-    fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
         let head = read_range(fs.open(path, Access::Read)?.as_ref(), 0, HEADER_BYTES)?;
         let decoder = GzDecoder::new(head.as_slice());
         let comment = decoder.header().and_then(|header| header.comment());
@@ -194,10 +200,10 @@ impl Ends {
     }
 }
 
-/// Puts the compressed form of a segment in place; `false` where there is no such segment.
-fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<bool> {
+/// Puts the compressed form of a segment in place, and answers its bytes; `None` where there is no such segment.
+fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> {
     let bytes = match read(fs, &segment.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| Error::io("cannot read", &segment.path, error))?,
     };
     let first = bytes.split(|byte| *byte == b'\n').find_map(Line::parse);
@@ -211,11 +217,11 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<bool> {
     };
     let compressed = compressed().map_err(|error| Error::io("cannot compress", &segment.path, error))?;
     replace(fs, path, &compressed)?;
-    Ok(true)
+    Ok(Some(compressed.len() as u64))
 }
 
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
-fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let bytes = read(fs, path)?;
     if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
         return Ok(bytes);

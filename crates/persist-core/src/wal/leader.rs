@@ -125,7 +125,7 @@ impl Log {
         let Some(active) = shared.active.take() else { return Ok(()) };
         // No other has taken a line since the last of this one.
         let (last_seq, last_at) = (shared.written, shared.last_at);
-        shared.closed.push(Segment { path, first_seq: active.first_seq, last_seq, last_at });
+        shared.closed.push(Segment { path, first_seq: active.first_seq, last_seq, last_at, bytes: position });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It knows lines, not records: what a line's body says is its owner's business. `docs/format.md` describes the bytes.
 
+mod archive;
 mod gate;
 mod judge;
 mod kept;
@@ -16,6 +17,7 @@ mod settle;
 mod whole;
 mod writer;
 
+pub use archive::{Archive, Archived};
 pub use kept::ReadBack;
 pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;

@@ -37,13 +37,20 @@ impl Recovery<'_> {
             replace(self.fs, &path, &bytes)?;
             next_segment = fresh.next();
             let last_at = found.chain.last().and_then(|at| found.place(*at)).map_or(i64::MIN, |place| place.at);
-            closed.push(Segment { path, first_seq: keep + 1, last_seq: verdict.last, last_at });
+            closed.push(Segment {
+                path,
+                first_seq: keep + 1,
+                last_seq: verdict.last,
+                last_at,
+                bytes: bytes.len() as u64,
+            });
         }
         for scan in &found.scans {
             if let Some(last) = self.clear(scan, keep, verdict)? {
                 let first_seq = scan.lines.first().map_or(last.from, |place| place.from);
                 let path = scan.path.clone();
-                closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at });
+                let bytes = last.end as u64;
+                closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at, bytes });
             }
         }
         // Every one: an interrupted recovery may have removed what is no longer seen.

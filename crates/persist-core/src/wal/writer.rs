@@ -76,6 +76,8 @@ pub struct Segment {
     pub last_seq: u64,
     /// When its last line was written, in microseconds since 1970-01-01 UTC.
     pub last_at: i64,
+    /// What it takes on the disk.
+    pub bytes: u64,
 }
 
 /// The body of a line: a JSON object without its closing brace, and its checksum, which is computed before any lock.
@@ -134,8 +136,12 @@ pub struct LogStats {
     pub segment_bytes: u64,
     /// Lines in that segment.
     pub segment_lines: u64,
-    /// Segments on the disk, the one that takes lines included.
+    /// Segments on the disk, the one that takes lines included, those that are only kept not.
     pub segments: usize,
+    /// Segments that are kept although a checkpoint covers them.
+    pub kept_segments: usize,
+    /// What those take on the disk.
+    pub kept_bytes: u64,
     /// The `seq` of the newest line.
     pub last_seq: u64,
     /// The highest `seq` that is known to be durable.
@@ -454,6 +460,8 @@ impl Log {
             segment_bytes: active.map_or(0, |active| active.position),
             segment_lines: active.map_or(0, |active| active.lines),
             segments: shared.closed.len() + usize::from(active.is_some()),
+            kept_segments: shared.kept.len(),
+            kept_bytes: shared.kept.iter().map(|kept| kept.bytes).sum(),
             last_seq: shared.next_seq.saturating_sub(1),
             durable_seq: shared.durable,
         }

@@ -22,8 +22,12 @@ impl Model for Items {
     type Value = Option<Scalar>;
     const PART_FIELDS: &'static [&'static str] = &["collection_name", "item_name"];
     const TABLE: &'static str = "storage_latest";
-    const HISTORY: Option<History> =
-        Some(History { table: "storage_history", latest_file: "storage_latest.duckdb", loaded_by: 1 });
+    const HISTORY: Option<History> = Some(History {
+        table: "storage_history",
+        latest_file: "storage_latest.duckdb",
+        loaded_by: 1,
+        cure: |_| String::new(),
+    });
     const COLUMNS: &'static [Column] = &[
         Column { name: "key", source: Source::Key },
         Column { name: "collection_name", source: Source::Part(0) },
