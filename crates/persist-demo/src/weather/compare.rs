@@ -32,7 +32,8 @@ pub(crate) struct Compared {
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
     all: &'a [Observation],
-    items: usize,
+    /// How many items there are.
+    pub(crate) items: usize,
     pub(crate) lines: Vec<Compared>,
     pub(crate) checks: Checks,
 }
@@ -47,6 +48,12 @@ impl<'a> Comparison<'a> {
     pub(crate) fn counts(&mut self, what: impl Display, expected: usize, found: usize) {
         self.checks.equal(&what, expected, found);
         self.lines.push(Compared { what: what.to_string(), expected: count(expected), found: count(found) });
+    }
+
+    /// Something that has a name.
+    pub(crate) fn texts(&mut self, what: impl Display, expected: String, found: String) {
+        self.checks.equal(&what, &expected, &found);
+        self.lines.push(Compared { what: what.to_string(), expected, found });
     }
 
     /// Both tables, as someone shows them, row for row.
@@ -82,13 +89,18 @@ impl<'a> Comparison<'a> {
         self.tables("by query", store)?;
         self.memory(store)?;
         self.past(store)?;
+        self.health("of the store", store)
+    }
+
+    /// The state of an open store's files, and of its memory beside them.
+    pub(crate) fn health(&mut self, whose: &str, store: &CollectionStore) -> Result<(), Error> {
         for (file, name) in [(DatabaseFile::Main, "history"), (DatabaseFile::Latest, "latest")] {
             let problems = store.check_database_health(file)?;
-            self.counts(format_args!("problems of the {name} database"), 0, problems.len());
+            self.counts(format_args!("problems in the {name} database, {whose}"), 0, problems.len());
         }
         let verified = store.verify()?;
         let differing = verified.missing.len() + verified.differing.len();
-        self.counts("items that differ in memory and in DuckDB", 0, differing);
+        self.counts(format_args!("items that differ in memory and in DuckDB, {whose}"), 0, differing);
         Ok(())
     }
 
@@ -147,13 +159,13 @@ impl<'a> Comparison<'a> {
         let what = format!("{MEASURE} at {AIRPORT} then");
         let expected = temperature(expected.get(&(AIRPORT, MEASURE)).copied());
         let found = temperature(found.get(&(AIRPORT, MEASURE)).and_then(|found| found.as_ref()));
-        self.checks.equal(&what, &expected, &found);
-        self.lines.push(Compared { what, expected, found });
+        self.texts(what, expected, found);
         Ok(())
     }
 }
 
-/// How many stand in the same place in both.
+/// How many stand in the same place in both. What is found beyond what is expected counts against it.
 pub(crate) fn agreeing<T: PartialEq>(expected: &[T], found: &[T]) -> usize {
-    expected.iter().zip(found).filter(|(expected, found)| expected == found).count()
+    let same = expected.iter().zip(found).filter(|(expected, found)| expected == found).count();
+    same.saturating_sub(found.len().saturating_sub(expected.len()))
 }

@@ -1,12 +1,17 @@
-//! Copies of the store: a backup restored elsewhere, the newest items made anew; compared row for row.
+//! Copies of the store: a backup restored elsewhere, the store as it stood earlier, the newest items made anew; compared
+//! row for row.
 
 use std::path::Path;
 
 use persist_collection::CollectionStore;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::weather::compare::{Comparison, agreeing};
+use crate::weather::expected;
+use crate::weather::found::Ask;
+use crate::weather::observation::Observation;
 use crate::weather::writing::config;
 
 /// All columns of both tables.
@@ -31,9 +36,8 @@ impl Copy {
         for (table, expected, found) in
             [("history", &self.history, &other.history), ("latest", &self.latest, &other.latest)]
         {
-            let name = format!("{table} rows {whose}");
-            with.counts(&name, expected.len(), found.len());
-            with.counts(format_args!("{name}, the same in all columns"), expected.len(), agreeing(expected, found));
+            let same = agreeing(expected, found);
+            with.counts(format_args!("{table} rows {whose}, as they were"), expected.len(), same);
         }
     }
 }
@@ -53,11 +57,31 @@ pub(crate) fn back_up_and_restore(
     Ok(())
 }
 
+/// Makes another store of the one in use, as it stood at a moment, when it had the first observations and no others.
+pub(crate) fn restore_to(
+    store: &CollectionStore,
+    dir: &Path,
+    moment: OffsetDateTime,
+    first: &[Observation],
+    folder: &Path,
+    compared: &mut Comparison,
+) -> Result<(), Error> {
+    let config = config(&folder.join("earlier"));
+    CollectionStore::restore_to(dir, moment, store.date(), config.clone())?;
+    let restored = CollectionStore::open(store.date(), config)?;
+    let rows = restored.history_rows()?;
+    let name = format!("history rows before {}", store.date());
+    compared.counts(&name, first.len(), rows.len());
+    compared.counts(format_args!("{name}, as in the CSV"), first.len(), agreeing(&expected::history(first), &rows));
+    restored.close()?;
+    Ok(())
+}
+
 /// Makes the newest items anew of the history.
-pub(crate) fn rebuild_latest(store: &CollectionStore, items: usize, compared: &mut Comparison) -> Result<(), Error> {
+pub(crate) fn rebuild_latest(store: &CollectionStore, compared: &mut Comparison) -> Result<(), Error> {
     let before = Copy::of(store)?;
     let rebuilt = store.rebuild_latest_from_history()?;
-    compared.counts("items made anew of the history", items, usize::try_from(rebuilt).unwrap_or(usize::MAX));
+    compared.counts("items made anew of the history", compared.items, usize::try_from(rebuilt).unwrap_or(usize::MAX));
     before.compare(&Copy::of(store)?, "after that", compared);
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! measure, one write for each measure and hour.
 //!
 //! A child process stores the first days and aborts in the middle of one; what it left is recovered, and the rest stored.
-//! The history, the newest values and the values as of an hour are then compared with the CSV file.
+//! The history, the newest values and the values as of an hour are then compared with the CSV file; so are a backup that
+//! is restored, the store as it stood before the last date, and both databases rebuilt after they were damaged.
 
 mod compare;
 mod copies;
@@ -10,6 +11,7 @@ mod crash;
 mod expected;
 mod found;
 mod observation;
+mod repair;
 mod report;
 mod run;
 mod writing;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use persist_collection::CollectionStore;
-use time::Date;
+use time::{Date, OffsetDateTime};
 
 use crate::Args;
 use crate::child::{Crash, Plan};
@@ -13,10 +13,11 @@ use crate::error::Error;
 use crate::folder::{Folder, absolute};
 use crate::progress::bar;
 use crate::weather::compare::Comparison;
+use crate::weather::copies::{self, Copy};
 use crate::weather::found::{Ask, Files};
 use crate::weather::observation::{self, Observation};
 use crate::weather::report::Outcome;
-use crate::weather::{copies, expected, writing};
+use crate::weather::{repair, writing};
 use crate::writers::Measured;
 
 /// Does all of it.
@@ -40,12 +41,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
     let (of_child, others) = dates.split_at(dates.len() / 2 + 1);
     let (crash, store) = job.crash(of_child)?;
     store.close()?;
-    // From here on the log of several dates is of one opening.
-    let mut store = None;
+    // That made a backup. What comes now is in the logs of several dates besides, and in a backup at the end.
+    let (mut store, mut before_last) = (None, None);
     for (n, (date, observations)) in others.iter().enumerate() {
         let store = match &mut store {
             None => store.insert(job.open(*date)?),
             Some(store) => {
+                before_last = Some((OffsetDateTime::now_utc(), all.len() - observations.len()));
                 store.roll_to(*date)?;
                 store
             }
@@ -59,12 +61,18 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
     };
     job.compared.store(&store)?;
     copies::back_up_and_restore(&store, folder.path(), &mut job.compared)?;
-    let items = expected::latest(&all).len();
-    copies::rebuild_latest(&store, items, &mut job.compared)?;
+    if let Some((moment, first)) = before_last {
+        let first = all.get(..first).unwrap_or_default();
+        copies::restore_to(&store, &job.store, moment, first, folder.path(), &mut job.compared)?;
+    }
+    copies::rebuild_latest(&store, &mut job.compared)?;
+    let (last, whole) = (store.date(), Copy::of(&store)?);
     store.close()?;
-
     let files = Files::open(&job.store)?;
     job.compared.tables("in the closed files", &files)?;
+    let measures = files.measures()?;
+    drop(files);
+    repair::damage_and_rebuild(&job.store, last, others, &whole, &mut job.compared)?;
     job.bar.finish_and_clear();
     Ok(Outcome {
         dates: dates.len(),
@@ -73,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
         one_writer: job.one.figures(),
         many_writers: job.many.figures(),
         crash,
-        measures: files.measures()?,
+        measures,
         compared: job.compared.lines,
         checks: job.compared.checks,
         kept: folder.kept(),

@@ -34,7 +34,9 @@ fn the_sample_is_stored_survives_the_crash_and_all_counts_agree() {
 
     let compared = figures["compared"].as_array().unwrap();
     assert!(compared.len() > 30 && compared.iter().all(|one| one["expected"] == one["found"]), "{compared:?}");
-    for file in ["store/storage_history.duckdb", "store/storage_latest.duckdb", "backup/manifest.json", "restored"] {
+    for file in
+        ["store/storage_history.duckdb", "store/storage_latest.duckdb", "backup/manifest.json", "restored", "earlier"]
+    {
         assert!(kept.join(file).exists(), "{file}");
     }
 }
