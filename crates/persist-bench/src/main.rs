@@ -4,7 +4,7 @@
 //! ratios within one run say anything. `spread` shows how far the runs of one store lay apart.
 //!
 //! ```text
-//! cargo run --release -p persist-bench -- [--quick] [--only SUBSTRING] [--dir DIR] [--json FILE]
+//! cargo run --release -p persist-bench -- [--quick] [--full] [--only SUBSTRING] [--dir DIR] [--json FILE]
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
@@ -28,9 +28,12 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 /// Measures persist beside bare programs that do no more than the same work must cost.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fewer and shorter runs: under a minute.
+    /// Fewer and shorter runs: some minutes.
     #[arg(long)]
     quick: bool,
+    /// Also what takes long: tables of five million.
+    #[arg(long)]
+    full: bool,
     /// Only the workloads whose name contains this.
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
@@ -50,15 +53,16 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    let full = args.full;
     let scale = match (args.tiny, args.quick) {
         (Some(records), _) => {
-            Scale { records, small: records / 10, run: Duration::from_millis(20), rounds: 1, flushes: 3 }
+            Scale { records, small: records / 10, run: Duration::from_millis(20), rounds: 1, flushes: 3, full }
         }
         (None, true) => {
-            Scale { records: 1_000_000, small: 100_000, run: Duration::from_millis(250), rounds: 3, flushes: 12 }
+            Scale { records: 1_000_000, small: 100_000, run: Duration::from_millis(250), rounds: 3, flushes: 12, full }
         }
         (None, false) => {
-            Scale { records: 1_000_000, small: 100_000, run: Duration::from_secs(1), rounds: 5, flushes: 40 }
+            Scale { records: 1_000_000, small: 100_000, run: Duration::from_secs(1), rounds: 5, flushes: 40, full }
         }
     };
     if let Some([step, dir]) = args.step.as_deref() {

@@ -93,8 +93,8 @@ impl CollectionStore {
     pub fn get_key_in(&self, key: &str, collection: &str) -> Result<BTreeMap<String, Arc<Record>>> {
         let engine = self.engine.in_service()?;
         engine.load(key, Some(&[Some(collection)]))?;
-        let records = engine.get_key(key).into_iter().filter(|record| record.part().collection() == collection);
-        Ok(records.map(|record| (record.part().item().to_owned(), record)).collect())
+        let records = engine.get_key_where(key, |name| name.collection() == collection);
+        Ok(records.into_iter().map(|record| (record.part().item().to_owned(), record)).collect())
     }
 
     /// An item. The first read or write of a collection reads all of it into memory.

@@ -120,31 +120,39 @@ impl<M: Model> Cache<M> {
 
     /// The record of this key and these fields of its part.
     pub(crate) fn get(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
-        self.find(key, fields, |record| (!record.is_removal()).then(|| Arc::clone(record)))?
+        self.find(key, fields.iter().copied(), |record| (!record.is_removal()).then(|| Arc::clone(record)))?
     }
 
     /// The last thing that happened to an id, be it that it was removed.
-    pub(crate) fn last(&self, key: &str, fields: &[Option<&str>]) -> Option<Arc<Record<M>>> {
-        self.find(key, fields, Arc::clone)
+    pub(crate) fn last(&self, key: &str, part: &M::Part) -> Option<Arc<Record<M>>> {
+        self.find(key, part_fields::<M>(part), Arc::clone)
     }
 
     #[inline]
-    fn find<T>(&self, key: &str, fields: &[Option<&str>], take: impl FnOnce(&Arc<Record<M>>) -> T) -> Option<T> {
+    fn find<'a, T>(
+        &self,
+        key: &str,
+        fields: impl Iterator<Item = Option<&'a str>> + Clone,
+        take: impl FnOnce(&Arc<Record<M>>) -> T,
+    ) -> Option<T> {
         let (shard, hash) = self.shard(key)?;
         let shard = shard.read();
+        let is_it = |record: &Arc<Record<M>>| same(part_fields::<M>(&record.part), fields.clone());
         let record = match shard.groups.find(hash.place(), |group| group.is(hash, key))? {
-            Group::One(_, record) => Some(record).filter(|record| is_part::<M>(record, fields)),
-            Group::Many(_, records) => records.find(self.hash_fields(fields), |record| is_part::<M>(record, fields)),
+            Group::One(_, record) => Some(record).filter(|record| is_it(record)),
+            Group::Many(_, records) => records.find(self.hash_fields(fields.clone()), is_it),
         };
         record.map(take)
     }
 
-    /// All records of a key, in no particular order.
-    pub(crate) fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
+    /// The records of a key whose part `is_wanted`, in no particular order.
+    pub(crate) fn get_key(&self, key: &str, is_wanted: impl Fn(&M::Part) -> bool) -> Vec<Arc<Record<M>>> {
         let Some((shard, hash)) = self.shard(key) else { return Vec::new() };
         let shard = shard.read();
         let group = shard.groups.find(hash.place(), |group| group.is(hash, key));
-        group.map(|group| group.records().map(Arc::clone).collect()).unwrap_or_default()
+        let wanted =
+            |group: &Group<M>| group.records().filter(|record| is_wanted(&record.part)).map(Arc::clone).collect();
+        group.map(wanted).unwrap_or_default()
     }
 
     /// The `seq` of the last thing that happened to any record of a key, be it that it was removed; 0 where nothing did.
@@ -275,16 +283,14 @@ impl<M: Model> Cache<M> {
         Some((self.shards.get(shard_of(hash))?, Hash32(hash as u32)))
     }
 
-    fn hash_fields(&self, fields: &[Option<&str>]) -> u64 {
+    fn hash_fields<'a>(&self, fields: impl Iterator<Item = Option<&'a str>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        fields.iter().for_each(|field| field.hash(&mut hasher));
+        fields.for_each(|field| field.hash(&mut hasher));
         hasher.finish()
     }
 
     fn hash_record(&self, record: &Record<M>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        fields::<M>(record).for_each(|field| field.hash(&mut hasher));
-        hasher.finish()
+        self.hash_fields(part_fields::<M>(&record.part))
     }
 }
 
@@ -329,12 +335,22 @@ fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }
 
-fn fields<M: Model>(record: &Record<M>) -> impl Iterator<Item = Option<&str>> {
-    (0..M::PART_FIELDS.len()).map(|field| M::part_text(&record.part, field))
+fn part_fields<M: Model>(part: &M::Part) -> impl Iterator<Item = Option<&str>> + Clone {
+    (0..M::PART_FIELDS.len()).map(|field| M::part_text(part, field))
 }
 
-fn is_part<M: Model>(record: &Record<M>, wanted: &[Option<&str>]) -> bool {
-    fields::<M>(record).eq(wanted.iter().copied())
+/// Whether these are the same fields. (`Iterator::eq` wants both to live as long.)
+pub(crate) fn same<'a, 'b>(
+    mut one: impl Iterator<Item = Option<&'a str>>,
+    mut other: impl Iterator<Item = Option<&'b str>>,
+) -> bool {
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(field), Some(of_other)) if field == of_other => {}
+            _ => return false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -373,7 +389,7 @@ mod tests {
         for round in 0..2 {
             for key in &keys {
                 for part in parts.iter().take(1 + key.len() % 3) {
-                    let version = cache.last(key, &[*part]).map_or(0, |last| last.version);
+                    let version = cache.last(key, &part.map(Box::from)).map_or(0, |last| last.version);
                     assert_eq!(version, round);
                     cache.apply(&[record(key, *part, 1, version + 1)]);
                 }
@@ -383,7 +399,7 @@ mod tests {
         for key in &keys {
             let count = 1 + key.len() % 3;
             expected += count;
-            assert_eq!(cache.get_key(key).len(), count);
+            assert_eq!(cache.get_key(key, |_| true).len(), count);
             for (n, part) in parts.iter().enumerate() {
                 let found = cache.get(key, &[*part]).map(|record| (record.key().to_owned(), record.part.clone()));
                 let wanted = (n < count).then(|| (key.clone(), part.map(Box::from)));
@@ -418,13 +434,13 @@ mod tests {
         cache.apply(&[record("a", None, 1, 1), record("a", Some("p"), 2, 1), record("b", None, 3, 1)]);
         cache.apply(&[removal("a", None, 4), removal("b", None, 5), removal("c", None, 6)]);
         assert_eq!(cache.count(), Count { records: 1, removals: 3 });
-        assert!(cache.get("a", &[None]).is_none() && cache.get_key("b").is_empty());
-        assert_eq!(cache.last("a", &[None]).map(|last| last.version), Some(2));
+        assert!(cache.get("a", &[None]).is_none() && cache.get_key("b", |_| true).is_empty());
+        assert_eq!(cache.last("a", &None).map(|last| last.version), Some(2));
         assert_eq!(cache.keys("").collect::<Vec<_>>(), ["a"]);
         assert_eq!(cache.forget(|removal| removal.at <= 5), 2);
         assert_eq!(cache.count(), Count { records: 1, removals: 1 });
-        assert!(cache.last("a", &[None]).is_none() && cache.last("c", &[None]).is_some());
-        assert_eq!(cache.get_key("a").len(), 1);
+        assert!(cache.last("a", &None).is_none() && cache.last("c", &None).is_some());
+        assert_eq!(cache.get_key("a", |_| true).len(), 1);
         cache.apply(&[record("c", None, 7, 3), record("b", None, 8, 1)]);
         assert_eq!(cache.count(), Count { records: 3, removals: 0 });
     }

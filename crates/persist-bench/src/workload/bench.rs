@@ -8,7 +8,7 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, flush, read, recovery, verbs, write};
+use crate::workload::{closed, collection, flush, latest, read, recovery, verbs, write};
 
 /// The row of persist itself.
 pub(super) const PERSIST: &str = "persist";
@@ -27,6 +27,8 @@ pub(crate) struct Scale {
     pub(crate) rounds: usize,
     /// How many flushes are timed.
     pub(crate) flushes: usize,
+    /// What takes minutes as well.
+    pub(crate) full: bool,
 }
 
 /// Where the files are, how much is done, and which workloads.
@@ -64,7 +66,28 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     flush::at(bench, report, "flush-1000-at-100k", bench.scale.small)?;
     flush::at(bench, report, "flush-1000-at-1m", bench.scale.records)?;
     recovery::run(bench, report)?;
-    closed::run(bench, report)
+    closed::run(bench, report)?;
+    run_collection(bench, report)
+}
+
+fn run_collection(bench: &Bench, report: &mut Report) -> Result<()> {
+    let Scale { records, small, full, .. } = bench.scale;
+    collection::durable(bench, report)?;
+    collection::flush(bench, report, "coll-flush-1000-at-100k", small)?;
+    collection::flush(bench, report, "coll-flush-1000-at-1m", records)?;
+    latest::lazy_load(bench, report, "lazy-load-100k", small)?;
+    latest::lazy_load(bench, report, "lazy-load-1m", records)?;
+    latest::refresh(bench, report, "refresh-1000-at-100k", small, 1_000)?;
+    latest::refresh(bench, report, "refresh-1000-at-1m", records, 1_000)?;
+    latest::refresh(bench, report, "refresh-20000-at-1m", records, 20_000)?;
+    latest::recover(bench, report, "coll-recover-at-100k", small)?;
+    latest::recover(bench, report, "coll-recover-at-1m", records)?;
+    latest::backup(bench, report)?;
+    if full {
+        latest::lazy_load(bench, report, "lazy-load-5m", 5 * records)?;
+        latest::refresh(bench, report, "refresh-1000-at-5m", 5 * records, 1_000)?;
+    }
+    Ok(())
 }
 
 /// A store whose writes are flushed when it is told to, and not before.

@@ -2,7 +2,9 @@
 
 mod bench;
 mod closed;
+mod collection;
 mod flush;
+mod latest;
 mod read;
 mod recovery;
 mod verbs;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, DATE, PERSIST, fill, unflushed};
-use super::closed;
+use super::{closed, latest};
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;
@@ -57,7 +57,11 @@ pub(crate) fn step(step: &str, dir: &Path, records: u64) -> Result<()> {
         }
         "replay" => replay(&dir.join(DATE))?,
         other => {
-            let printed = closed::step(other, dir, records)?.ok_or_else(|| format!("there is no step {other}"))?;
+            let printed = match latest::step(other, dir)? {
+                Some(printed) => Some(printed),
+                None => closed::step(other, dir, records)?,
+            };
+            let printed = printed.ok_or_else(|| format!("there is no step {other}"))?;
             println!("{printed}");
             std::process::exit(0)
         }

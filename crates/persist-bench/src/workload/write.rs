@@ -67,7 +67,7 @@ pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// A store as it comes, which flushes into DuckDB all the while, or one that does so only when it is closed.
-fn store(bench: &Bench, threads: usize, durability: Durability, flushes: bool) -> Result<Figures> {
+pub(super) fn store(bench: &Bench, threads: usize, durability: Durability, flushes: bool) -> Result<Figures> {
     let dir = bench.folder("store")?;
     let config = if flushes { DatedConfig::new(&dir) } else { never_flushed(&dir) };
     let store = DatedStore::open(DATE, config.durability(durability))?;

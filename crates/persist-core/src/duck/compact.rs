@@ -40,9 +40,11 @@ impl Database {
         let superseded = self.table.superseded(&base, &delta);
         let back_again = self.table.superseded(&removed, &delta);
         let newly_removed = self.table.removed(&delta);
-        let newest = self.table.merged(&delta);
         let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
-        let moved = connection.execute(&format!("INSERT INTO {base} {newest}"), [])?;
+        let moved = match self.table.history {
+            None => connection.execute(&format!("INSERT INTO {base} {}", self.table.newest(&delta)), [])?,
+            Some(_) => self.insert_in_order(connection, &delta)?,
+        };
         connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
         connection.execute(&format!("INSERT INTO {removed} {newly_removed}"), [])?;
         let superseded_watermarks =

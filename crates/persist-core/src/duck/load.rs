@@ -63,13 +63,18 @@ impl Database {
         let values: Vec<Option<&str>> = std::iter::once(Some(key)).chain(fields.iter().copied()).collect();
         let mut base = format!("{} WHERE {of_id}", self.select_base());
         if self.table.history.is_some() {
-            let hash = format!("SELECT {}", self.table.hash("?::VARCHAR"));
-            // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
-            let hash: u64 = connection.query_row(&hash, [key], |row| row.get(0)).map_err(failed)?;
-            base += &format!(" AND {} = {hash}", quote(HASH));
+            base += &self.and_hash(&connection, key).map_err(failed)?;
         }
         self.stream(&connection, &base, &values, each)?;
         self.stream(&connection, &format!("{} WHERE {of_id}", self.select_removed()), &values, each)
+    }
+
+    /// The condition that lets DuckDB pass over row groups of a base that is kept in order.
+    pub(super) fn and_hash(&self, connection: &Connection, key: &str) -> duckdb::Result<String> {
+        let hash = format!("SELECT {}", self.table.hash("?::VARCHAR"));
+        // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
+        let hash: u64 = connection.query_row(&hash, [key], |row| row.get(0))?;
+        Ok(format!(" AND {} = {hash}", quote(HASH)))
     }
 
     /// Hands out every row of the base, as [`load`](Database::load) does.

@@ -30,6 +30,7 @@ mod health;
 mod history;
 mod journal;
 mod load;
+mod order;
 mod query;
 mod rows;
 mod schema;

@@ -96,9 +96,9 @@ impl Table {
         self.definitions().iter().map(|(name, _)| shown(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// What fills the columns of the base that no query shows, with commas.
-    fn hidden_list(&self) -> Option<String> {
-        self.history.map(|_| format!("{}, {}", self.column(Source::Version), self.hash(&self.column(Source::Key))))
+    /// The columns of the base, quoted, with commas.
+    fn base_list(&self) -> String {
+        self.base_definitions().iter().map(|(name, _)| quote(name)).collect::<Vec<_>>().join(", ")
     }
 
     /// By what the base is ordered where it is read by key: rows of one key then stand together, and keys that begin
@@ -161,17 +161,24 @@ impl Table {
         format!("SELECT {} FROM {delta} {}", self.shown_list(), self.where_newest(delta),)
     }
 
-    /// The same as rows of the base.
-    pub(super) fn merged(&self, delta: &str) -> String {
-        match self.hidden_list() {
-            None => self.newest(delta),
-            Some(hidden) => format!(
-                "SELECT {}, {hidden} FROM {delta} {} ORDER BY {}",
-                self.shown_list(),
-                self.where_newest(delta),
-                self.hash(&self.column(Source::Key)),
-            ),
-        }
+    /// Inserts into a base beside a history, in the order of the hash, all rows whose hash is from `low` to `high`: the
+    /// delta's newest, and those of the base that `moved` says so of.
+    pub(super) fn insert_sorted(&self, base: &str, moved: &str, delta: &str, low: u64, high: u64) -> String {
+        let hash = self.hash(&self.column(Source::Key));
+        let within = |hash: &str| format!("{hash} BETWEEN {low}::UBIGINT AND {high}::UBIGINT");
+        let delta = format!("(FROM {delta} WHERE {})", within(&hash));
+        let (shown, newest, columns) = (self.shown_list(), self.where_newest(&delta), self.base_list());
+        let loaded_by = self.history.map_or(0, |history| history.loaded_by);
+        let order: String = (0..loaded_by).map(|n| format!(", {}", self.column(Source::Part(n)))).collect();
+        format!(
+            "INSERT INTO {base} SELECT {columns} FROM (\
+             SELECT {shown}, {} AS {}, {hash} AS {own_hash} FROM {delta} {newest} \
+             UNION ALL SELECT {columns} FROM {base} WHERE {moved} AND {}) ORDER BY {own_hash}{order}",
+            self.column(Source::Version),
+            quote(COUNT),
+            within(&quote(HASH)),
+            own_hash = quote(HASH),
+        )
     }
 
     /// The condition on rows of the delta that they are the newest of their ids, and there.

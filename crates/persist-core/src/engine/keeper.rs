@@ -186,6 +186,11 @@ impl<M: Model> Shared<M> {
 
     /// Merges and checkpoints. Answers the watermark that is in DuckDB's main file for certain then.
     pub(super) fn compact_database(&self) -> Result<u64> {
+        let watermark = self.merge_and_checkpoint()?;
+        if self.database.get()?.is_in_order()? { Ok(watermark) } else { self.merge_and_checkpoint() }
+    }
+
+    fn merge_and_checkpoint(&self) -> Result<u64> {
         self.merge()?;
         for _ in 0..CHECKPOINT_TRIES {
             if let Some(watermark) = self.checkpoint_database()? {

@@ -4,15 +4,16 @@
 //! written since the opening is there anyhow, as a write loads what it touches. So the base alone has to be read: the
 //! opening has brought it up to date, and what it lacks by now is in memory.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::open::loaded;
 use super::request::{What, Write};
 use super::shared::{Engine, Shared};
+use crate::cache::same;
 use crate::error::Result;
 use crate::model::Model;
 
@@ -34,17 +35,7 @@ pub(super) struct InMemory {
 enum Extent {
     All,
     /// Those whose part begins with these fields.
-    Some(HashSet<Vec<Option<Box<str>>>>),
-}
-
-impl Extent {
-    fn has(&self, fields: Option<&[Option<&str>]>) -> bool {
-        match (self, fields) {
-            (Self::All, _) => true,
-            (Self::Some(_), None) => false,
-            (Self::Some(loaded), Some(fields)) => loaded.contains(&owned(fields)),
-        }
-    }
+    Some(HashTable<Vec<Option<Box<str>>>>),
 }
 
 impl InMemory {
@@ -62,9 +53,41 @@ impl InMemory {
         self.everything.load(Ordering::Acquire)
     }
 
-    fn has(&self, key: &str, fields: Option<&[Option<&str>]>) -> bool {
-        let has = |shard: &RwLock<HashMap<Box<str>, Extent>>| shard.read().get(key).is_some_and(|e| e.has(fields));
-        self.is_everything() || self.shard(key).is_some_and(has)
+    /// Whether the records of a key are whose part begins with these fields, or all of them. Each read and write asks: it
+    /// allocates nothing.
+    fn has<'a>(&self, key: &str, fields: Option<impl Iterator<Item = Option<&'a str>> + Clone>) -> bool {
+        self.is_everything() || self.shard(key).is_some_and(|shard| self.is_in(&shard.read(), key, fields))
+    }
+
+    fn is_in<'a>(
+        &self,
+        shard: &HashMap<Box<str>, Extent>,
+        key: &str,
+        fields: Option<impl Iterator<Item = Option<&'a str>> + Clone>,
+    ) -> bool {
+        match (shard.get(key), fields) {
+            (None, _) | (Some(Extent::Some(_)), None) => false,
+            (Some(Extent::All), _) => true,
+            (Some(Extent::Some(loaded)), Some(fields)) => {
+                loaded.find(self.hash(fields.clone()), |own| same(borrowed(own), fields.clone())).is_some()
+            }
+        }
+    }
+
+    fn add(&self, shard: &mut HashMap<Box<str>, Extent>, key: &str, fields: Option<&[Option<&str>]>) {
+        match (shard.entry_ref(key).or_insert_with(|| Extent::Some(HashTable::new())), fields) {
+            (Extent::Some(loaded), Some(fields)) => {
+                let own = fields.iter().map(|field| field.map(Box::from)).collect();
+                loaded.insert_unique(self.hash(fields.iter().copied()), own, |own| self.hash(borrowed(own)));
+            }
+            (extent, _) => *extent = Extent::All,
+        }
+    }
+
+    fn hash<'a>(&self, fields: impl Iterator<Item = Option<&'a str>>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        fields.for_each(|field| field.hash(&mut hasher));
+        hasher.finish()
     }
 
     fn shard(&self, key: &str) -> Option<&RwLock<HashMap<Box<str>, Extent>>> {
@@ -118,14 +141,15 @@ impl<M: Model> Engine<M> {
 
 impl<M: Model> Shared<M> {
     pub(super) fn load(&self, key: &str, fields: Option<&[Option<&str>]>) -> Result<()> {
-        let fields = loaded_by::<M>(fields);
-        if self.in_memory.has(key, fields) {
+        let fields = fields.map(|fields| fields.get(..loaded_by::<M>()).unwrap_or(fields));
+        let each = fields.map(|fields| fields.iter().copied());
+        if self.in_memory.has(key, each.clone()) {
             return Ok(());
         }
         let Some(shard) = self.in_memory.shard(key) else { return Ok(()) };
         // Who comes meanwhile for the same waits, and finds it there.
         let mut shard = shard.write();
-        if shard.get(key).is_some_and(|extent| extent.has(fields)) {
+        if self.in_memory.is_in(&shard, key, each) {
             return Ok(());
         }
         let _reading = self.in_memory.read();
@@ -135,48 +159,52 @@ impl<M: Model> Shared<M> {
             Ok(())
         })?;
         drop(load);
-        match (shard.entry_ref(key).or_insert_with(|| Extent::Some(HashSet::new())), fields) {
-            (Extent::Some(loaded), Some(fields)) => drop(loaded.insert(owned(fields))),
-            (extent, _) => *extent = Extent::All,
-        }
+        self.in_memory.add(&mut shard, key, fields);
         Ok(())
     }
 
     /// Has what these writes touch in memory.
     pub(super) fn load_for(&self, writes: &[Write<M>]) -> Result<()> {
-        writes.iter().try_for_each(|write| touched(write, |fields| self.load(write.key.as_str(), fields)))
+        if self.in_memory.is_everything() {
+            return Ok(());
+        }
+        let touched = writes.iter().filter(|write| !self.has_touched(write));
+        touched.map(|write| (write.key.as_str(), &write.what)).try_for_each(|(key, what)| match what {
+            What::Put(part, ..) | What::Remove(part, _) => {
+                self.load(key, Some(&loaded_fields::<M>(part).collect::<Vec<_>>()))
+            }
+            What::RemoveKey(fields, _) if fields.is_empty() => self.load(key, None),
+            What::RemoveKey(fields, _) => self.load(key, Some(&borrowed(fields).collect::<Vec<_>>())),
+        })
     }
 
     /// Whether what these writes touch is in memory.
     #[cfg(feature = "tokio")]
     pub(super) fn has_for(&self, writes: &[Write<M>]) -> bool {
-        writes
-            .iter()
-            .all(|write| touched(write, |fields| self.in_memory.has(write.key.as_str(), loaded_by::<M>(fields))))
+        self.in_memory.is_everything() || writes.iter().all(|write| self.has_touched(write))
     }
-}
 
-/// Calls `then` with the fields that the parts of all records have which a write touches.
-fn touched<M: Model, T>(write: &Write<M>, then: impl FnOnce(Option<&[Option<&str>]>) -> T) -> T {
-    match &write.what {
-        What::Put(part, ..) | What::Remove(part, _) => {
-            let fields: Vec<_> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(part, at)).collect();
-            then(Some(&fields))
-        }
-        What::RemoveKey(fields, _) if fields.is_empty() => then(None),
-        What::RemoveKey(fields, _) => {
-            let fields: Vec<_> = fields.iter().map(Option::as_deref).collect();
-            then(Some(&fields))
+    fn has_touched(&self, write: &Write<M>) -> bool {
+        let key = write.key.as_str();
+        match &write.what {
+            What::Put(part, ..) | What::Remove(part, _) => self.in_memory.has(key, Some(loaded_fields::<M>(part))),
+            What::RemoveKey(fields, _) => {
+                let fields = Some(borrowed(fields).take(loaded_by::<M>())).filter(|_| !fields.is_empty());
+                self.in_memory.has(key, fields)
+            }
         }
     }
 }
 
-/// Those of the fields by which records are loaded together.
-fn loaded_by<'a, 'b, M: Model>(fields: Option<&'a [Option<&'b str>]>) -> Option<&'a [Option<&'b str>]> {
-    let most = M::HISTORY.map_or(0, |history| history.loaded_by);
-    fields.map(|fields| fields.get(..most).unwrap_or(fields))
+/// By so many first fields of the part records are loaded together.
+fn loaded_by<M: Model>() -> usize {
+    M::HISTORY.map_or(0, |history| history.loaded_by)
 }
 
-fn owned(fields: &[Option<&str>]) -> Vec<Option<Box<str>>> {
-    fields.iter().map(|field| field.map(Box::from)).collect()
+fn loaded_fields<M: Model>(part: &M::Part) -> impl Iterator<Item = Option<&str>> + Clone {
+    (0..loaded_by::<M>()).map(|at| M::part_text(part, at))
+}
+
+fn borrowed(fields: &[Option<Box<str>>]) -> impl Iterator<Item = Option<&str>> + Clone {
+    fields.iter().map(Option::as_deref)
 }

@@ -154,8 +154,7 @@ impl<M: Model> Plan<M> {
             let record = if line.data.is_empty() { Before::None } else { Before::Planned(at) };
             return State { version: line.version, record };
         }
-        let fields: Vec<Option<&str>> = (0..M::PART_FIELDS.len()).map(|at| M::part_text(part, at)).collect();
-        let Some(last) = cache.last(key.as_str(), &fields) else { return State { version: 0, record: Before::None } };
+        let Some(last) = cache.last(key.as_str(), part) else { return State { version: 0, record: Before::None } };
         if matters {
             self.rests_on = self.rests_on.max(last.seq);
         }
@@ -178,13 +177,13 @@ pub(super) fn find_keys<M: Model>(writes: &mut [Write<M>], cache: &Cache<M>) -> 
     for at in 0..writes.len() {
         let Some((write, before)) = writes.get_mut(..=at).and_then(<[_]>::split_last_mut) else { continue };
         let What::RemoveKey(fields, removals) = &mut write.what else { continue };
-        let stored = cache.get_key(write.key.as_str());
+        let stored = cache.get_key(write.key.as_str(), |part| begins_with::<M>(part, fields));
         let made = before.iter().filter(|other| other.key == write.key).filter_map(|other| match &other.what {
             What::Put(part, ..) => Some(part),
             What::Remove(..) | What::RemoveKey(..) => None,
         });
-        let parts = stored.iter().map(|record| record.part()).chain(made);
-        let parts: HashSet<&M::Part> = parts.filter(|part| begins_with::<M>(part, fields)).collect();
+        let made = made.filter(|part| begins_with::<M>(part, fields));
+        let parts: HashSet<&M::Part> = stored.iter().map(|record| record.part()).chain(made).collect();
         let removal = |part: &M::Part| (part.clone(), codec::removal::<M>(write.key.as_str(), part));
         *removals = parts.into_iter().map(removal).collect();
     }
@@ -196,8 +195,8 @@ pub(super) fn has_found_keys<M: Model>(writes: &[Write<M>], cache: &Cache<M>) ->
     writes.iter().all(|write| match &write.what {
         What::RemoveKey(fields, removals) => {
             let found: HashSet<&M::Part> = removals.iter().map(|(part, _)| part).collect();
-            let stored = cache.get_key(write.key.as_str());
-            stored.iter().all(|record| found.contains(record.part()) || !begins_with::<M>(record.part(), fields))
+            let is_new = |part: &M::Part| begins_with::<M>(part, fields) && !found.contains(part);
+            cache.get_key(write.key.as_str(), is_new).is_empty()
         }
         What::Put(..) | What::Remove(..) => true,
     })

@@ -44,7 +44,13 @@ impl<M: Model> Engine<M> {
 
     /// All records of a key, in no particular order; from memory.
     pub fn get_key(&self, key: &str) -> Vec<Arc<Record<M>>> {
-        self.shared.cache.get_key(key)
+        self.shared.cache.get_key(key, |_| true)
+    }
+
+    /// The records of a key whose part `is_wanted`, in no particular order; from memory. All of the key that are in memory
+    /// are looked at; `is_wanted` is called under a lock, and asks nothing of the store.
+    pub fn get_key_where(&self, key: &str, is_wanted: impl Fn(&M::Part) -> bool) -> Vec<Arc<Record<M>>> {
+        self.shared.cache.get_key(key, is_wanted)
     }
 
     /// Whether there is a record of this key and these fields of its part; from memory.

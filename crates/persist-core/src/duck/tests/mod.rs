@@ -7,6 +7,7 @@ mod damage;
 mod files;
 mod flush;
 mod journal;
+mod order;
 mod sql;
 mod together;
 

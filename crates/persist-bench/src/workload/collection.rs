@@ -1,0 +1,140 @@
+//! The collection store: its writes beside those of a dated store, and flushes at a growing history.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use persist_collection::{CollectionConfig, CollectionStore};
+use persist_core::Durability;
+
+use super::bench::{Bench, DATE, PERSIST};
+use super::write;
+use crate::Result;
+use crate::drive::{Contender, Figures, drive, in_turns};
+use crate::flight::Flight;
+use crate::floor::appender::{self, Table};
+use crate::report::Report;
+
+const DATED: &str = "floor: dated store";
+const APPENDER: &str = "floor: Appender";
+const COLLECTION: &str = "form";
+/// The items of each collection; each key has one collection.
+pub(super) const ITEMS: u64 = 100;
+const ROWS: u64 = 1000;
+
+/// Durable writes of new items, beside those of new records of a dated store.
+pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
+    for (name, threads) in
+        [("coll-durable-1-thread", 1), ("coll-durable-8-threads", 8), ("coll-durable-64-threads", 64)]
+    {
+        if !bench.wants(name) {
+            continue;
+        }
+        let contenders: Vec<Contender<'_>> = vec![
+            (PERSIST, Box::new(move || writes(bench, threads))),
+            (DATED, Box::new(move || write::store(bench, threads, persist_dated::Durability::Sync, true))),
+        ];
+        report.add(name, DATED, &in_turns(bench.scale.rounds, contenders)?);
+    }
+    Ok(())
+}
+
+/// A flush of 1,000 rows into a history of so many. Figures are rows per second.
+pub(super) fn flush(bench: &Bench, report: &mut Report, name: &str, rows: u64) -> Result<()> {
+    if !bench.wants(name) {
+        return Ok(());
+    }
+    let dir = bench.folder("coll-flush")?;
+    let store = filled(&dir, rows)?;
+    store.refresh_latest()?;
+    let table = Table::new(&dir.join("floor.duckdb"), rows)?;
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for n in 0..=bench.scale.flushes as u64 {
+        let from = rows + n * ROWS;
+        put_all(&store, from..from + ROWS)?;
+        store.sync()?;
+        let start = Instant::now();
+        store.flush()?;
+        ours.push(start.elapsed());
+        let batch = appender::batch(from..from + ROWS)?;
+        let start = Instant::now();
+        table.append(batch)?;
+        floor.push(start.elapsed());
+        table.checkpoint()?;
+    }
+    // The first of each finds nothing cached and is left out.
+    let of = |each: &[Duration]| vec![Figures::of_each(each.get(1..).unwrap_or_default(), ROWS)];
+    report.add(name, APPENDER, &[(PERSIST, of(&ours)), (APPENDER, of(&floor))]);
+    store.close()?;
+    Ok(std::fs::remove_dir_all(&dir)?)
+}
+
+fn writes(bench: &Bench, threads: usize) -> Result<Figures> {
+    let dir = bench.folder("coll")?;
+    let store = CollectionStore::open(DATE, CollectionConfig::new(&dir))?;
+    // The collections of each thread are in memory: a write to one that is not reads it first.
+    load_all(&store);
+    let names: Vec<Mutex<(String, String)>> = (0..threads).map(|_| Mutex::default()).collect();
+    let figures = drive(threads, bench.scale.run, 1, |thread, n| {
+        let Some(mut names) = names.get(thread).and_then(Mutex::try_lock) else {
+            return Err("two threads, one name".into());
+        };
+        put(&store, (thread as u64) << 24 | n, &mut names)
+    })?;
+    store.close()?;
+    std::fs::remove_dir_all(&dir)?;
+    Ok(figures)
+}
+
+/// Writes an item by its number.
+fn put(store: &CollectionStore, n: u64, (key, item): &mut (String, String)) -> Result<()> {
+    *key = self::key(n / ITEMS);
+    *item = format!("item{}", n % ITEMS);
+    store.put(key).collection(COLLECTION).item(item).value(n as i64).data(&Flight::new(n))?;
+    Ok(())
+}
+
+pub(super) fn put_all(store: &CollectionStore, numbers: impl Iterator<Item = u64>) -> Result<()> {
+    let mut names = Default::default();
+    numbers.into_iter().try_for_each(|n| put(store, n, &mut names))
+}
+
+/// The key of a collection by its number. All begin alike.
+pub(super) fn key(collection: u64) -> String {
+    format!("customer/2025/{collection:08}")
+}
+
+/// Loads a collection that is not in memory.
+pub(super) fn load(store: &CollectionStore, collection: u64) -> Result<()> {
+    match store.get_key_in(&key(collection), COLLECTION)?.len() as u64 {
+        ITEMS => Ok(()),
+        other => Err(format!("collection {collection} has {other} items").into()),
+    }
+}
+
+/// Has all items in memory, lest what is measured be the loading.
+pub(super) fn load_all(store: &CollectionStore) {
+    // It ends with the store, if that is to end.
+    let _ = store.iter().map(|items| items.count());
+}
+
+/// A store whose writes are flushed when it is told to.
+pub(super) fn unflushed(dir: &Path) -> Result<CollectionStore> {
+    let config = CollectionConfig::new(dir).durability(Durability::Os);
+    let config = config.batch_size(usize::MAX).flush_interval(Duration::from_secs(3600)).max_unflushed_bytes(1 << 40);
+    Ok(CollectionStore::open(DATE, config)?)
+}
+
+/// Such a store with so many items, all in memory.
+pub(super) fn filled(dir: &Path, items: u64) -> Result<CollectionStore> {
+    let store = unflushed(dir)?;
+    load_all(&store);
+    let mut from = 0;
+    while from < items {
+        let to = (from + 500_000).min(items);
+        put_all(&store, from..to)?;
+        store.flush()?;
+        from = to;
+    }
+    Ok(store)
+}
