@@ -52,6 +52,54 @@
 //! # store.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Files and dates
+//!
+//! There is one store for all dates, and one process at a time has it open. A date says where the log of its day goes, and the
+//! backup that `close` makes ([`CollectionConfig::backups`]). A store that is opened for the present day goes on in the folder
+//! of the next at midnight, in UTC; backups of dates long before the newest go ([`CollectionConfig::retain_days`]).
+//!
+//! ```text
+//! collection_storage/
+//!   storage_history.duckdb             every write
+//!   storage_latest.duckdb              the newest of each item
+//!   2025-12-23/                        an earlier date
+//!     wal_000001.jsonl.gz              log that the oldest backup lacks
+//!     storage_history.duckdb.backup    a backup: two databases and what they hold
+//!     storage_latest.duckdb.backup
+//!     manifest.json
+//!   2025-12-24/
+//!     wal_000002.jsonl                 log that a crash would be recovered from
+//! ```
+//!
+//! Collections are in memory from their first read or write on; a key's other collections are not. While the store is open,
+//! ask it, not its files: [`query`](CollectionStore::query) is right at every moment.
+//!
+//! # A backup, and a damaged database
+//!
+//! ```
+//! # use persist_collection::{CollectionConfig, CollectionStore, ErrorKind};
+//! # use serde_json::json;
+//! # let base = tempfile::tempdir()?;
+//! # let base = base.path();
+//! let config = || CollectionConfig::new(base.join("storage"));
+//! let store = CollectionStore::open("2025-12-24", config())?;
+//! store.put("room_a").item("seat_12").value("Ada").data(&json!({}))?;
+//! let backup = store.backup(base.join("backup"))?; // besides the one that `close` makes
+//! store.close()?;
+//!
+//! // A copy of the store, in another folder.
+//! let copy = CollectionConfig::new(base.join("copy"));
+//! CollectionStore::restore(&backup.dir, "2025-12-24", copy.clone())?;
+//! assert!(CollectionStore::open("2025-12-24", copy)?.contains("room_a", "", "seat_12")?);
+//!
+//! // A damaged file is refused, with the steps that make it anew. `repair` does them.
+//! std::fs::write(base.join("storage/storage_history.duckdb"), "no database")?;
+//! assert_eq!(CollectionStore::open("2025-12-25", config()).unwrap_err().kind(), ErrorKind::Corrupt);
+//! assert_eq!(CollectionStore::repair(config())?.rows, 1);
+//! assert!(CollectionStore::open("2025-12-25", config())?.contains("room_a", "", "seat_12")?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod config;
 mod history;

@@ -2,44 +2,33 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use persist_dated::{DatedConfig, DatedStore, RecoveryReport};
-use tempfile::TempDir;
+use indicatif::ProgressBar;
+use persist_dated::{DatedConfig, DatedStore};
 use time::Date;
 
-use crate::answer::{Answer, Checks, Files};
-use crate::crash;
+use crate::Args;
+use crate::checks::Checks;
+use crate::child::{Crash, Plan};
 use crate::error::Error;
-use crate::exported::Exported;
-use crate::flights::{self, Flight};
-use crate::report::{Crash, Outcome, Writes};
+use crate::flights::answer::{Answer, Files};
+use crate::flights::exported::Exported;
+use crate::flights::flight::{self, Flight};
+use crate::flights::report::Outcome;
+use crate::folder::{Folder, absolute};
+use crate::progress::bar;
+use crate::writers::{Measured, Written, write_all};
 
 /// Some dates are stored by one writer and some by so many.
 pub(crate) const MANY: usize = 8;
 
-/// What the demo is told.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The departures, as CSV, gzipped or not
-    #[arg(long, value_name = "FILE")]
-    csv: PathBuf,
-    /// Leave the stores in this folder, which must be new or empty
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Print all figures as one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Does all of it.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
     let start = Instant::now();
-    let csv = crate::absolute(&args.csv)?;
-    let by_date = flights::read(&csv)?;
-    let stores = Stores::new(args.keep.as_deref())?;
+    let csv = absolute(&args.csv)?;
+    let by_date = flight::read(&csv)?;
+    let stores = Folder::new(args.keep.as_deref())?;
     let mut job = Job {
         csv: &csv,
         stores: stores.path(),
@@ -98,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Error> {
         exported,
         airports: answer,
         checks: job.checks,
-        kept: args.keep.is_some().then(|| stores.path().to_owned()),
+        kept: stores.kept(),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -152,8 +141,12 @@ impl Job<'_> {
     /// acknowledged is there, exactly.
     fn crash(&mut self, date: Date, flights: &[Flight]) -> Result<(Crash, DatedStore), Error> {
         self.bar.set_message(format!("{date}, a child that crashes"));
-        let plan = crash::Plan { csv: self.csv, stores: self.stores, date, flights: flights.len() };
-        let acknowledged = plan.run(|| self.bar.inc(1))?;
+        // It is given two thirds of them and aborts when half were acknowledged: it never gets to the end by itself, and
+        // much of the date is left.
+        let (job, abort_after) = ("crash", flights.len().div_ceil(2));
+        let plan = Plan { job, csv: self.csv, stores: self.stores, date, abort_after };
+        let given = (flights.len() * 2).div_ceil(3).to_string();
+        let acknowledged = plan.run(["--flights", &given], || self.bar.inc(1))?;
 
         let start = Instant::now();
         let store = self.open(date)?;
@@ -169,25 +162,11 @@ impl Job<'_> {
         self.checks.equal("acknowledged by the child and lost", Vec::new(), lost);
         // What was under way when it aborted may be there too, without having been acknowledged.
         self.bar.inc(store.len().saturating_sub(acknowledged.len()) as u64);
-        let crash = crash_figures(date, acknowledged.len(), store.recovery(), opened);
+        let crash = Crash::new(date, acknowledged.len(), store.recovery(), opened);
         if store.recovery().watermark == 0 {
             self.checks.equal("records recovered", store.len() as u64, crash.recovered);
         }
         Ok((crash, store))
-    }
-}
-
-fn crash_figures(date: Date, acknowledged: usize, report: &RecoveryReport, opened: Duration) -> Crash {
-    let seconds = report.elapsed.as_secs_f64();
-    Crash {
-        date,
-        acknowledged,
-        recovered: report.records,
-        log_bytes: report.bytes,
-        left_out_bytes: report.bytes_left_out(),
-        recovery_seconds: seconds,
-        recovered_per_second: report.records as f64 / seconds,
-        opened_in_seconds: opened.as_secs_f64(),
     }
 }
 
@@ -200,128 +179,13 @@ pub(crate) fn store_all(
     acknowledged: impl Fn(usize) + Sync,
 ) -> Result<Written, Error> {
     let next = AtomicUsize::new(0);
-    let write = || {
-        let mut took = Vec::with_capacity(flights.len() / writers + 1);
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some(flight) = flights.get(n) else { return Ok(took) };
-            let start = Instant::now();
-            let stored = flight.store(store);
-            took.push(start.elapsed());
-            if let Err(error) = stored {
-                // The others need not go on.
-                next.store(flights.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-            acknowledged(n);
-        }
+    let next = |_| {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        Some((n, *flights.get(n)?))
     };
-    let start = Instant::now();
-    let mut took = Vec::with_capacity(flights.len());
-    thread::scope(|scope| -> Result<(), Error> {
-        let writers: Vec<_> = (0..writers).map(|_| scope.spawn(write)).collect();
-        for writer in writers {
-            took.extend(writer.join().map_err(|_| Error::Panicked)??);
-        }
+    let write = |(_, flight): &(usize, &Flight)| {
+        flight.store(store)?;
         Ok(())
-    })?;
-    Ok(Written { elapsed: start.elapsed(), took })
-}
-
-/// What one call of [`store_all`] took.
-#[derive(Debug)]
-pub(crate) struct Written {
-    elapsed: Duration,
-    took: Vec<Duration>,
-}
-
-/// All writes by a number of writers.
-#[derive(Debug)]
-struct Measured {
-    writers: usize,
-    elapsed: Duration,
-    took: Vec<Duration>,
-}
-
-impl Measured {
-    fn of(writers: usize) -> Self {
-        Self { writers, elapsed: Duration::ZERO, took: Vec::new() }
-    }
-
-    fn add(&mut self, written: Written) {
-        self.elapsed += written.elapsed;
-        self.took.extend(written.took);
-    }
-
-    fn figures(mut self) -> Option<Writes> {
-        self.took.sort_unstable();
-        // Nearest rank: so many in a hundred writes took no longer.
-        let percentile = |share: usize| self.took.get((self.took.len() * share).div_ceil(100).saturating_sub(1));
-        Some(Writes {
-            writers: self.writers,
-            writes: self.took.len(),
-            seconds: self.elapsed.as_secs_f64(),
-            per_second: self.took.len() as f64 / self.elapsed.as_secs_f64(),
-            p50_micros: micros(*percentile(50)?),
-            p99_micros: micros(*percentile(99)?),
-        })
-    }
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1000.0
-}
-
-/// Where the stores are: in a folder that is kept, or in one that goes with this value.
-enum Stores {
-    Kept(PathBuf),
-    Temporary(TempDir),
-}
-
-impl Stores {
-    fn new(keep: Option<&Path>) -> Result<Self, Error> {
-        let Some(dir) = keep else { return Ok(Self::Temporary(temporary()?)) };
-        let dir = crate::absolute(dir)?;
-        let refuse = |why: String| Error::Keep { dir: dir.clone(), why };
-        std::fs::create_dir_all(&dir).map_err(|error| refuse(format!("cannot create: {error}")))?;
-        let mut entries = std::fs::read_dir(&dir).map_err(|error| refuse(format!("cannot read: {error}")))?;
-        match entries.next() {
-            None => Ok(Self::Kept(dir)),
-            Some(_) => Err(refuse("is not empty".to_owned())),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(dir) => dir,
-            Self::Temporary(dir) => dir.path(),
-        }
-    }
-}
-
-/// Beside the program if cargo built it, because the system's folder may be in memory, where nothing is ever synced.
-fn temporary() -> Result<TempDir, Error> {
-    let prefix = "persist-demo-";
-    if let Ok(program) = std::env::current_exe()
-        && let Some(folder) = program.parent().filter(|folder| folder.join("deps").is_dir())
-        && let Ok(dir) = tempfile::Builder::new().prefix(prefix).tempdir_in(folder)
-    {
-        return Ok(dir);
-    }
-    tempfile::Builder::new()
-        .prefix(prefix)
-        .tempdir()
-        .map_err(|error| Error::io("cannot create a folder in", &std::env::temp_dir(), error))
-}
-
-fn bar(flights: usize, is_hidden: bool) -> ProgressBar {
-    if is_hidden {
-        return ProgressBar::hidden();
-    }
-    // On standard error; indicatif hides it where that is no terminal.
-    let bar = ProgressBar::new(flights as u64);
-    match ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    };
+    write_all(writers, next, write, |(n, _)| acknowledged(*n))
 }

@@ -3,7 +3,7 @@
 use persist_dated::DatedConfig;
 
 use super::*;
-use crate::flights;
+use crate::flights::flight;
 
 fn answer(airports: &[(&str, i64)]) -> Answer {
     let figures = |flights| Airport { flights, on_time: flights, ..Airport::default() };
@@ -60,7 +60,7 @@ fn a_file_with_a_lost_row_a_doubled_row_or_a_second_version_disagrees() {
 #[test]
 fn a_store_that_lacks_a_flight_has_another_or_wrote_one_twice_disagrees() -> Result<(), Error> {
     let dir = tempfile::tempdir().map_err(|error| Error::Io(error.to_string()))?;
-    let flights = flights::tests::some(4);
+    let flights = flight::tests::some(4);
     let [first, second, third, _] = flights.as_slice() else { return Err(Error::Panicked) };
     let store = DatedStore::open(first.date, DatedConfig::new(dir.path()))?;
     first.store(&store)?;
@@ -84,7 +84,7 @@ fn a_store_that_lacks_a_flight_has_another_or_wrote_one_twice_disagrees() -> Res
 #[test]
 fn the_csv_the_store_and_its_file_give_one_answer() -> Result<(), Error> {
     let dir = tempfile::tempdir().map_err(|error| Error::Io(error.to_string()))?;
-    let flights = flights::tests::some(3);
+    let flights = flight::tests::some(3);
     let Some(first) = flights.first() else { return Err(Error::Panicked) };
     let store = DatedStore::open(first.date, DatedConfig::new(dir.path()))?;
     for flight in &flights {

@@ -10,7 +10,7 @@ use parquet::record::Field;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::flights::Flight;
+use crate::flights::flight::Flight;
 
 /// What can be counted in the files.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 //! answers agree.
 
 use std::collections::BTreeMap;
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use duckdb::Connection;
@@ -10,8 +10,9 @@ use persist_dated::DatedStore;
 use serde::{Deserialize, Serialize};
 use time::Date;
 
+use crate::checks::Checks;
 use crate::error::Error;
-use crate::flights::{Flight, Status};
+use crate::flights::flight::{Flight, Status};
 
 #[cfg(test)]
 mod tests;
@@ -150,23 +151,7 @@ impl Files {
     }
 }
 
-/// What was compared, and what did not agree.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Checks {
-    #[serde(rename = "checks")]
-    pub(crate) made: usize,
-    pub(crate) disagreements: Vec<String>,
-}
-
 impl Checks {
-    /// `found` must be `expected`.
-    pub(crate) fn equal<T: PartialEq + Debug>(&mut self, what: impl Display, expected: T, found: T) {
-        self.made += 1;
-        if found != expected {
-            self.disagreements.push(format!("{what}: {found:?} and not {expected:?}"));
-        }
-    }
-
     /// Every airport must have the same figures.
     pub(crate) fn same_answer(&mut self, who: impl Display, expected: &Answer, found: &Answer) {
         for (code, airport) in &expected.0 {

@@ -14,8 +14,13 @@ use super::*;
 const ROW: &str = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
 
 fn parsed(rows: &[&str]) -> Result<ByDate, Error> {
-    let text = format!("{}\n{}\n", COLUMNS.join(","), rows.join("\n"));
-    parse(Path::new("flights.csv"), text.as_bytes())
+    parse("flights.csv", &format!("{}\n{}\n", COLUMNS.join(","), rows.join("\n")))
+}
+
+fn parse(file: &str, text: &str) -> Result<ByDate, Error> {
+    let (file, mut reading) = (Path::new(file), Reading::default());
+    rows::parse(file, text.as_bytes(), &COLUMNS, |row| reading.add(row))?;
+    reading.end(file)
 }
 
 /// So many flights of one date, for other tests.
@@ -112,7 +117,7 @@ fn a_flight_that_stands_twice_is_refused() {
 
 #[test]
 fn another_header_is_refused() {
-    let refusal = |text: &str| parse(Path::new("f"), text.as_bytes()).unwrap_err().to_string();
+    let refusal = |text: &str| parse("f", text).unwrap_err().to_string();
     assert_eq!(refusal("year,month,date\n"), "f, line 1, field day: the header has \"date\" in its place");
     assert_eq!(refusal("year,month\n"), "f, line 1, field day: the header lacks it");
     assert_eq!(refusal(""), "f, line 1, field year: the header lacks it");
