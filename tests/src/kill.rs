@@ -6,21 +6,23 @@
 //! child goes on from there in the folder itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use persist_dated::{DatedConfig, DatedStore};
-use persist_test_utils::{Rng, copy_as_crash_leaves_it};
+use persist_test_utils::{Rng, Settings, Subject, copy_as_crash_leaves_it};
 
 use crate::script::Script;
-use crate::writer::{Ended, WRITERS, Writer, find};
+use crate::writer::{Chores, Ended, WRITERS, Writer, find};
 
-const DATE: &str = "2025-01-15";
 /// So many kills in one folder, then a new one.
 const KILLS_PER_FOLDER: u64 = 10;
+/// The folder of the store, and that of its backups, in the one that a child is given.
+const STORE: &str = "store";
+const BACKUPS: &str = "backups";
 /// No child lives longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the kills showed.
@@ -36,16 +38,18 @@ pub struct Verdict {
     pub killed_while_opening: u64,
     /// Actions that were there and had not been acknowledged.
     pub unacknowledged: u64,
+    /// Backups that were done, and read.
+    pub backups: u64,
 }
 
-/// Kills children of `program` so often, and checks after each what they left.
+/// Kills children so often, which `program` starts with the arguments that follow it, and checks after each what they left.
 ///
 /// # Errors
 /// The first promise that was broken, with what replays it.
-pub fn run(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
+pub fn run<S: Subject>(program: &[&OsStr], cycles: u64, seed: u64) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     let mut folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let mut scripts = scripts();
+    let mut scripts = scripts::<S>();
     for cycle in 0..cycles {
         let mut rng = Rng::new(seed.wrapping_add(cycle));
         if cycle % KILLS_PER_FOLDER == 0 {
@@ -55,14 +59,15 @@ pub fn run(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
         let before = scripts.iter().map(|script| script.done).sum::<u64>();
         let killed = kill_once(program, folder.path(), &mut rng, &scripts);
         let checked = killed.and_then(|acknowledged| {
-            let replayed = check(folder.path(), &acknowledged, &mut scripts)?;
-            Ok((acknowledged.values().sum::<u64>(), replayed))
+            let replayed = check(folder.path(), rng.range(1..29) as u8, &acknowledged, &mut scripts)?;
+            Ok((acknowledged.values().sum::<u64>(), replayed, check_backups::<S>(folder.path())?))
         });
-        let (acknowledged, replayed) = checked.map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 1 --cycles {} --seed {seed}", cycle + 1)
+        let (acknowledged, replayed, backups) = checked.map_err(|broken| {
+            format!("{broken}\nreplay: cargo xtask crash --row 1 --cycles {} --seed {seed}, for this store", cycle + 1)
         })?;
         verdict.cycles += 1;
         verdict.replayed += replayed;
+        verdict.backups += backups;
         verdict.acknowledged += acknowledged - before;
         verdict.unacknowledged += scripts.iter().map(|script| script.done).sum::<u64>() - acknowledged;
         verdict.killed_while_opening += u64::from(acknowledged == before);
@@ -70,27 +75,33 @@ pub fn run(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
-fn scripts() -> Vec<Script> {
+fn scripts<S: Subject>() -> Vec<Script<S>> {
     (0..WRITERS).map(Script::new).collect()
 }
 
 /// How many actions of each writer were acknowledged.
 type Acknowledged = BTreeMap<u64, u64>;
 
-fn kill_once(program: &Path, dir: &Path, rng: &mut Rng, scripts: &[Script]) -> Result<Acknowledged, String> {
+fn kill_once<S: Subject>(
+    program: &[&OsStr],
+    dir: &Path,
+    rng: &mut Rng,
+    scripts: &[Script<S>],
+) -> Result<Acknowledged, String> {
     let mut acknowledged: Acknowledged = (0..).zip(scripts.iter().map(|script| script.done)).collect();
     let done: Vec<String> = acknowledged.values().map(u64::to_string).collect();
-    let spawned = Command::new(program)
+    let spawned = Command::new(program[0])
+        .args(&program[1..])
         .args(["--child".as_ref(), dir.as_os_str(), rng.next_u64().to_string().as_ref(), done.join(",").as_ref()])
         .stdout(Stdio::piped())
         .spawn();
-    let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+    let mut child = spawned.map_err(|error| format!("cannot start {program:?}: {error}"))?;
     let lines = BufReader::new(child.stdout.take().ok_or("the child has no pipe")?);
-    let (started, has_started) = flume::bounded(1);
+    let (acknowledges, acknowledgements) = flume::unbounded();
     let reader = std::thread::spawn(move || {
         let mut last = Acknowledged::new();
         for line in lines.lines().map_while(Result::ok) {
-            let _ = started.try_send(());
+            let _ = acknowledges.send(());
             if let Some((writer, number)) = line.split_once(' ')
                 && let (Ok(writer), Ok(number)) = (writer.parse(), number.parse())
             {
@@ -99,12 +110,21 @@ fn kill_once(program: &Path, dir: &Path, rng: &mut Rng, scripts: &[Script]) -> R
         }
         last
     });
+    // The others end most of them midway.
+    let cycle_has_backup = rng.chance(1, 16);
     if rng.chance(1, 5) {
         // Somewhere in its opening, or shortly after.
         std::thread::sleep(Duration::from_micros(rng.range(0..60_000)));
     } else {
-        let _ = has_started.recv_timeout(PATIENCE);
-        std::thread::sleep(Duration::from_micros(rng.range(0..150_000)));
+        // By what it has done, which takes longer on a machine that is busy.
+        for _ in 0..=rng.below(80) {
+            let _ = acknowledgements.recv_timeout(PATIENCE);
+        }
+        let start = Instant::now();
+        while cycle_has_backup && done_backups(dir).is_empty() && start.elapsed() < PATIENCE / 2 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_micros(rng.range(0..30_000)));
     }
     let ended = end(&mut child)?;
     let last = reader.join().map_err(|_| "the reader of the pipe panicked")?;
@@ -125,10 +145,17 @@ fn end(child: &mut Child) -> Result<Option<String>, String> {
 
 /// Opens a copy of what the child left and compares it. Answers how many records were replayed. What is there now has to
 /// stay, acknowledged or not: somebody has read it.
-fn check(dir: &Path, acknowledged: &Acknowledged, scripts: &mut [Script]) -> Result<u64, String> {
+fn check<S: Subject>(
+    dir: &Path,
+    day: u8,
+    acknowledged: &Acknowledged,
+    scripts: &mut [Script<S>],
+) -> Result<u64, String> {
     let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
-    copy_as_crash_leaves_it(dir, copy.path());
-    let store = DatedStore::open(DATE, DatedConfig::new(copy.path())).map_err(|error| format!("I1: {error}"))?;
+    let dir = dir.join(STORE);
+    std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    copy_as_crash_leaves_it(&dir, copy.path());
+    let store = S::open(copy.path(), day, &settings()).map_err(|error| format!("I1: {error}"))?;
     let report = store.recovery().clone();
     if report.is_damaged() {
         return Err(format!("a kill damages nothing, but: {report}"));
@@ -139,29 +166,52 @@ fn check(dir: &Path, acknowledged: &Acknowledged, scripts: &mut [Script]) -> Res
     Ok(report.records)
 }
 
+/// Reads the backups that are done, and removes all there are. Answers how many were done.
+fn check_backups<S: Subject>(dir: &Path) -> Result<u64, String> {
+    let done = done_backups(dir);
+    for backup in &done {
+        S::verify_backup(backup, &settings()).map_err(|error| format!("a backup: {error}"))?;
+    }
+    let _ = std::fs::remove_dir_all(dir.join(BACKUPS));
+    Ok(done.len() as u64)
+}
+
+/// The folders of the backups that are done.
+fn done_backups(dir: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir.join(BACKUPS)).into_iter().flatten().flatten().map(|folder| folder.path());
+    folders.filter(|folder| folder.join("manifest.json").exists()).collect()
+}
+
+fn settings() -> Settings {
+    Settings {
+        max_wal_size_bytes: 16 * 1024,
+        batch_size: 50,
+        flush_interval: Duration::from_millis(20),
+        max_wal_age: Duration::from_millis(100),
+        ..Settings::default()
+    }
+}
+
 /// The child: writes until it is killed. Returns only where it can't go on. `done` is how far each writer had come.
 ///
 /// # Errors
 /// What went wrong; nothing may, before the kill.
-pub fn child(dir: &Path, seed: u64, done: &[u64]) -> Result<(), String> {
-    let config = DatedConfig::new(dir)
-        .max_wal_size_bytes(16 * 1024)
-        .batch_size(50)
-        .flush_interval(Duration::from_millis(20))
-        .max_wal_age(Duration::from_millis(100));
-    let store = DatedStore::open(DATE, config).map_err(|error| error.to_string())?;
+pub fn child<S: Subject>(dir: &Path, seed: u64, done: &[u64]) -> Result<(), String> {
+    let day = Rng::new(seed).range(1..29) as u8;
+    let store = S::open(&dir.join(STORE), day, &settings()).map_err(|error| error.to_string())?;
+    let chores = Chores { one_in: 200, backups: dir.join(BACKUPS) };
     let failure: Mutex<Option<String>> = Mutex::default();
     let start = Instant::now();
     std::thread::scope(|scope| {
         for (writer, done) in (0..).zip(done.iter().copied()) {
-            let (store, failure) = (&store, &failure);
+            let (store, failure, chores) = (&store, &failure, chores.clone());
             scope.spawn(move || {
-                let mut script = Script::new(writer);
+                let mut script = Script::<S>::new(writer);
                 while script.done < done {
                     script.next();
                 }
                 let tell = |number| acknowledge(writer, number).map_err(Ended::Wrong);
-                let mut child = Writer::new(store, script, Rng::new(seed ^ writer), 400, tell);
+                let mut child = Writer::new(store, script, Rng::new(seed ^ writer), chores, tell);
                 while start.elapsed() < PATIENCE && failure.lock().is_ok_and(|failure| failure.is_none()) {
                     if let Err(error) = child.step()
                         && let Ok(mut failure) = failure.lock()

@@ -3,11 +3,16 @@
 // A test that trips over its own tools should stop at that line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "../../crates/persist-collection/tests/it/subject.rs"]
+mod collection;
+#[path = "../../crates/persist-dated/tests/it/subject.rs"]
+mod dated;
 pub mod kill;
-#[path = "../../crates/persist-dated/tests/it/perform.rs"]
-mod perform;
 #[cfg(doctest)]
 mod readme;
 mod script;
 pub mod stop;
 mod writer;
+
+pub use collection::CollectionSubject;
+pub use dated::DatedSubject;

@@ -1,11 +1,12 @@
 //! What one writer of the kill test does: actions without end, which follow from the writer's number alone. So parent and
 //! child know of each state of a writer's records after how many actions it is: each that changes anything shows.
 
+use std::marker::PhantomData;
+
 use persist_test_utils::oracle::{Call, Changed, Conflict, Expect, Id};
-use persist_test_utils::{Oracle, Rng};
+use persist_test_utils::{Oracle, Rng, Subject};
 use serde_json::{Value, json};
 
-use crate::perform::{data, id};
 use crate::writer::WRITERS;
 
 /// For so many actions a record stays before it is removed: more than can be under way at once.
@@ -21,8 +22,8 @@ pub(crate) enum Action {
 }
 
 /// A writer as it is after some of its actions.
-#[derive(Debug, Clone)]
-pub(crate) struct Script {
+#[derive(Debug)]
+pub(crate) struct Script<S> {
     writer: u64,
     /// How many actions were done.
     pub(crate) done: u64,
@@ -30,11 +31,21 @@ pub(crate) struct Script {
     pub(crate) records: Oracle,
     /// How often it has counted.
     pub(crate) counted: u64,
+    /// What was done to the writer's own records, in order, each with the number of its action.
+    pub(crate) past: Vec<(u64, Changed)>,
+    of: PhantomData<fn() -> S>,
 }
 
-impl Script {
+impl<S> Clone for Script<S> {
+    fn clone(&self) -> Self {
+        let (records, past) = (self.records.clone(), self.past.clone());
+        Self { writer: self.writer, done: self.done, records, counted: self.counted, past, of: PhantomData }
+    }
+}
+
+impl<S: Subject> Script<S> {
     pub(crate) fn new(writer: u64) -> Self {
-        Self { writer, done: 0, records: Oracle::new(), counted: 0 }
+        Self { writer, done: 0, records: Oracle::new(), counted: 0, past: Vec::new(), of: PhantomData }
     }
 
     /// Goes on by one action, and answers it.
@@ -55,6 +66,7 @@ impl Script {
         let mut answer = self.records.call(&call);
         if let Ok(changes) = &mut answer {
             changes.sort();
+            self.past.extend(changes.iter().map(|change| (self.done, change.clone())));
         }
         Action::Own(call, answer)
     }
@@ -77,13 +89,14 @@ impl Script {
         match rng.below(16) {
             // A record lives for some actions, or nobody could tell from what is there that it was put and removed.
             0..=4 if put.iter().any(|(key, _)| *key == id.0) || !self.records.rows().all(is_old) => {}
+            0 if S::HAS_COLLECTIONS && rng.chance(1, 2) => return Call::RemoveWithin(id.0, id.1[0].clone()),
             0 => return Call::RemoveKey(id.0),
             1..=4 => return Call::Remove(id, expect.filter(|expect| *expect != Expect::Absent)),
             _ => {}
         }
         put.push(id.clone());
         let fields = json!({"action": self.done, "put": put.len(), "filler": "x".repeat(rng.index(600))});
-        let data = data(&id, fields.as_object().cloned().unwrap_or_default());
+        let data = S::data(&id, fields.as_object().cloned().unwrap_or_default());
         Call::Put(id, data, expect)
     }
 
@@ -100,6 +113,6 @@ impl Script {
     /// New ids come in slowly.
     fn some_id(&self, rng: &mut Rng) -> Id {
         let key = format!("{}{}", self.prefix(), rng.below(10 + self.done / 20));
-        id(&key, *rng.pick(&[None, Some("p0"), Some("p1")]))
+        S::id(&key, rng.below(S::PER_KEY))
     }
 }

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use persist_dated::{DatedConfig, DatedStore, ErrorKind};
-use persist_test_utils::{FlakyDisk, Rng, copy_as_crash_leaves_it};
+use persist_dated::ErrorKind;
+use persist_test_utils::{FlakyDisk, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
 use crate::script::Script;
-use crate::writer::{Ended, Writer, find};
+use crate::writer::{Chores, Ended, Writer, find};
 
-const DATE: &str = "2025-01-15";
+/// The store's folder: its backups are beside it.
+const STORE: &str = "store";
 /// A workload is so many actions.
 const ACTIONS: u64 = 50;
-/// It flushes or compacts after one in so many of them.
+/// The chores come after one in so many of them, each.
 const CHORES: u64 = 24;
 /// So many actions follow on a good disk.
 const MORE: u64 = 10;
@@ -39,17 +40,19 @@ pub struct Verdict {
 ///
 /// # Errors
 /// The first promise that was broken, and the seed with which it was.
-pub fn run(points: u64, seed: u64) -> Result<Verdict, String> {
+pub fn run<S: Subject>(points: u64, seed: u64) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     for point in seed..seed + points {
-        stop_once(point, &mut verdict)
-            .map_err(|broken| format!("{broken}\nreplay: cargo xtask crash --row 2 --cycles 1 --seed {point}"))?;
+        stop_once::<S>(point, &mut verdict).map_err(|broken| {
+            format!("{broken}\nreplay: cargo xtask crash --row 2 --cycles 1 --seed {point}, for this store")
+        })?;
     }
     Ok(verdict)
 }
 
-fn stop_once(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
+fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     let mut rng = Rng::new(seed);
+    let day = rng.range(1..29) as u8;
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     // Any operation, of as many as a workload takes, or any write of the log, of which a part is written.
     let (any, operations) = if rng.chance(1, 4) { (true, 260) } else { (false, 35) };
@@ -67,30 +70,33 @@ fn stop_once(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     let disk = disk.tearing(torn);
     let mut acknowledged = 0;
     // Where it can't even be opened there is nothing to lose.
-    let opened = DatedStore::open(DATE, config(dir.path()).fs(Arc::new(disk)));
+    let opened = S::open(&dir.path().join(STORE), 1, &Settings { fs: Arc::new(disk), ..settings() });
     let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
     if let Ok(store) = opened {
-        let ended = work(&store, Script::new(seed), rng, ACTIONS, &mut acknowledged)?;
-        copy_as_crash_leaves_it(dir.path(), copy.path());
+        let chores = Chores { one_in: CHORES, backups: dir.path().join("backups") };
+        let ended = work(&store, Script::new(seed), rng, chores, ACTIONS, &mut acknowledged)?;
+        copy_as_crash_leaves_it(&dir.path().join(STORE), copy.path());
         verdict.stopped += u64::from(ended);
     } else {
-        copy_as_crash_leaves_it(dir.path(), copy.path());
+        copy_as_crash_leaves_it(&dir.path().join(STORE), copy.path());
         verdict.stopped += 1;
     }
     verdict.acknowledged += acknowledged;
     let mut scripts = [Script::new(seed)];
-    let store = DatedStore::open(DATE, config(copy.path())).map_err(|error| format!("I1: {error}"))?;
+    let store = S::open(copy.path(), day, &settings()).map_err(|error| format!("I1: {error}"))?;
     if store.recovery().is_damaged() {
         return Err(format!("a stop damages nothing, but: {}", store.recovery()));
     }
     verdict.replayed += store.recovery().records;
     find(&store, &[acknowledged], &mut scripts)?;
     let [script] = &scripts;
-    if work(&store, script.clone(), Rng::new(seed), MORE, &mut acknowledged)? {
+    let more = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let chores = Chores { one_in: CHORES, backups: more.path().to_owned() };
+    if work(&store, script.clone(), Rng::new(seed), chores, MORE, &mut acknowledged)? {
         return Err("I6: the store that was recovered took no more".to_owned());
     }
     store.close().map_err(|error| format!("I6: closing: {error}"))?;
-    let store = DatedStore::open(DATE, config(copy.path())).map_err(|error| format!("I1: {error}"))?;
+    let store = S::open(copy.path(), day, &settings()).map_err(|error| format!("I1: {error}"))?;
     find(&store, &[acknowledged], &mut scripts)
 }
 
@@ -98,17 +104,29 @@ fn is_write_of_log(operation: &str, path: &Path) -> bool {
     operation == "write" && path.extension().is_some_and(|extension| extension == "jsonl")
 }
 
-fn config(dir: &Path) -> DatedConfig {
-    DatedConfig::new(dir).max_wal_size_bytes(4096).batch_size(20).flush_interval(Duration::from_millis(10))
+fn settings() -> Settings {
+    Settings {
+        max_wal_size_bytes: 4096,
+        batch_size: 20,
+        flush_interval: Duration::from_millis(10),
+        ..Settings::default()
+    }
 }
 
 /// Does so many actions, or until the store refuses one: then the answer is `true`.
-fn work(store: &DatedStore, script: Script, rng: Rng, actions: u64, acknowledged: &mut u64) -> Result<bool, String> {
+fn work<S: Subject>(
+    store: &S,
+    script: Script<S>,
+    rng: Rng,
+    chores: Chores,
+    actions: u64,
+    acknowledged: &mut u64,
+) -> Result<bool, String> {
     let tell = |number| {
         *acknowledged = number;
         Ok(())
     };
-    let mut writer = Writer::new(store, script, rng, CHORES, tell);
+    let mut writer = Writer::new(store, script, rng, chores, tell);
     for _ in 0..actions {
         match writer.step() {
             Ok(()) => {}

@@ -1,14 +1,15 @@
 //! One writer: it does on a store what its script says, and is found again in what a crash left.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use persist_dated::{DatedStore, Durability, Error, ErrorKind, Record};
-use persist_test_utils::Rng;
-use persist_test_utils::oracle::{Changed, Conflict};
-use serde_json::{Value, json};
+use persist_dated::{Durability, Error};
+use persist_test_utils::oracle::{Call, Changed, Conflict, Expect};
+use persist_test_utils::subject::{Outcome, Row, Told, Waiting};
+use persist_test_utils::{Rng, Subject};
+use serde_json::json;
 
-use crate::perform::{Outcome, Waiting, perform, submit};
 use crate::script::{Action, LIFE, Script};
 
 /// So many actions of a writer may be under way without an answer: one, or some with tickets.
@@ -46,19 +47,26 @@ impl std::fmt::Display for Ended {
 type Answer = Result<Vec<Changed>, Conflict>;
 
 /// A writer at work. `tell` is told of each action that is acknowledged.
-pub(crate) struct Writer<'a, T> {
-    store: &'a DatedStore,
-    script: Script,
+pub(crate) struct Writer<'a, S, T> {
+    store: &'a S,
+    script: Script<S>,
     rng: Rng,
-    /// It flushes or compacts after one in so many actions.
-    chores: u64,
+    chores: Chores,
     tell: T,
     /// What was submitted: the number of the action, its ticket, and the answer it has to give.
     under_way: VecDeque<(u64, Waiting, Answer)>,
 }
 
-impl<'a, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, T> {
-    pub(crate) fn new(store: &'a DatedStore, script: Script, rng: Rng, chores: u64, tell: T) -> Self {
+/// What a writer does besides, after one in so many actions each: it flushes, compacts, makes a backup in a folder of its own
+/// in this one, goes on in the log of another day.
+#[derive(Debug, Clone)]
+pub(crate) struct Chores {
+    pub(crate) one_in: u64,
+    pub(crate) backups: PathBuf,
+}
+
+impl<'a, S: Subject, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, S, T> {
+    pub(crate) fn new(store: &'a S, script: Script<S>, rng: Rng, chores: Chores, tell: T) -> Self {
         Self { store, script, rng, chores, tell, under_way: VecDeque::new() }
     }
 
@@ -80,19 +88,24 @@ impl<'a, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, T> {
                 };
                 // Once it has begun to submit, it goes on until so many are under way.
                 if self.rng.chance(1, 12) || !self.under_way.is_empty() {
-                    self.under_way.push_back((number, submit(self.store, &call, durability)?, answer));
+                    self.under_way.push_back((number, self.store.submit(&call, durability)?, answer));
                     if self.under_way.len() as u64 == UNDER_WAY {
                         self.wait_for_all()?;
                     }
                 } else {
-                    let outcome = perform(self.store, &call, durability);
+                    let outcome = self.store.perform(&call, durability);
                     self.take(number, outcome, &answer)?;
                 }
             }
         }
-        match self.rng.below(self.chores) {
+        match self.rng.below(self.chores.one_in) {
             0 => self.store.flush()?,
             1 => self.store.compact()?,
+            2 => {
+                let folder = format!("{}{number}", self.script.prefix());
+                self.store.backup(&self.chores.backups.join(folder))?;
+            }
+            3 => self.store.roll_to(1 + self.rng.below(28) as u8)?,
             _ => {}
         }
         Ok(())
@@ -115,32 +128,26 @@ impl<'a, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, T> {
     }
 
     fn count(&self) -> Result<(), Ended> {
+        let id = S::id(COUNTER, 0);
         loop {
-            let record = self.store.get_key_process(COUNTER, None);
-            let mut counts = counts(record.as_deref())?;
+            let (version, mut counts) = counter(self.store)?;
             counts[self.script.place()] += 1;
-            let put = self.store.put(COUNTER);
-            let (put, version) = match &record {
-                Some(record) => (put.if_version(record.version()), record.version()),
-                None => (put.if_absent(), 0),
-            };
-            match put.data(&json!({ "counts": counts })) {
+            let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
+            let data = json!({ "counts": counts }).as_object().cloned().unwrap_or_default();
+            match self.store.perform(&Call::Put(id.clone(), S::data(&id, data), Some(expect)), Durability::Sync)? {
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    if error.present_version().is_none_or(|present| present <= version) {
-                        let what = format!("a conflict with {:?} on version {version}", error.present_version());
-                        return Err(Ended::Wrong(what));
-                    }
-                }
-                Err(error) => return Err(error.into()),
+                Err(Conflict(Some(present))) if present > version => {}
+                Err(conflict) => return Err(Ended::Wrong(format!("{conflict:?} on version {version} of the counter"))),
             }
         }
     }
 }
 
-fn counts(counter: Option<&Record>) -> Result<Vec<u64>, Error> {
-    let counts = counter.map_or(Ok(None), |record| record.field("counts"))?;
-    Ok(counts.unwrap_or_else(|| vec![0; WRITERS as usize]))
+/// The version of the counter, and what it says.
+fn counter<S: Subject>(store: &S) -> Result<(u32, Vec<u64>), Error> {
+    let record = store.get(&S::id(COUNTER, 0))?;
+    let (version, data) = record.unwrap_or((0, json!({"counts": vec![0; WRITERS as usize]})));
+    Ok((version, serde_json::from_value(data["counts"].clone()).unwrap_or_default()))
 }
 
 /// Finds how far each script has come in what a crash left, and goes on to there; that is not less than was acknowledged,
@@ -148,47 +155,74 @@ fn counts(counter: Option<&Record>) -> Result<Vec<u64>, Error> {
 ///
 /// # Errors
 /// The promise that was broken.
-pub(crate) fn find(store: &DatedStore, acknowledged: &[u64], scripts: &mut [Script]) -> Result<(), String> {
-    let counter = store.get_key_process(COUNTER, None);
-    let counts = counts(counter.as_deref()).map_err(|error| error.to_string())?;
+pub(crate) fn find<S: Subject>(store: &S, acknowledged: &[u64], scripts: &mut [Script<S>]) -> Result<(), String> {
+    let failed = |error: Error| format!("I6: {error}");
+    let (versions, counts) = counter(store).map_err(failed)?;
     for (acknowledged, script) in acknowledged.iter().zip(scripts.iter_mut()) {
         go_on_to_what_is_there(store, *acknowledged, counts[script.place()], script)?;
     }
-    let versions = counter.map_or(0, |record| u64::from(record.version()));
+    let versions = u64::from(versions);
     if versions != counts.iter().sum::<u64>() {
         return Err(format!("I2: {counts:?} were counted, in {versions} versions: an update was lost or doubled"));
     }
-    let own: u64 = scripts.iter().map(|script| script.records.len() as u64).sum();
-    let of_rows = scripts.iter().flat_map(|script| script.records.rows()).map(|(_, version, _)| u64::from(version));
-    let wanted = (own + u64::from(versions > 0), of_rows.sum::<u64>() + versions);
-    let (ids, sum) = in_sql(store)?;
-    if (ids, sum) != wanted || store.len() as u64 != ids {
-        return Err(format!("I2: {ids} rows of {sum} versions in DuckDB, {} in memory, not {wanted:?}", store.len()));
+    let rows = store.rows("").map_err(failed)?;
+    let own: usize = scripts.iter().map(|script| script.records.len()).sum();
+    if rows.len() != own + usize::from(versions > 0) {
+        return Err(format!("I2: {} records are there, and {own} are known", rows.len()));
     }
-    let verified = store.verify().map_err(|error| error.to_string())?;
-    if !verified.is_ok() {
-        return Err(format!("I2: memory and DuckDB differ: {verified:?}"));
+    let table = store.table().map_err(failed)?;
+    if table != rows {
+        return Err(format!("I2: DuckDB has {table:?}, memory {rows:?}"));
+    }
+    let problems = store.problems().map_err(failed)?;
+    if !problems.is_empty() {
+        return Err(format!("I2, I3: {problems:?}"));
+    }
+    let Some(told) = store.history().map_err(failed)? else { return Ok(()) };
+    for script in scripts.iter() {
+        check_history(told.iter().filter(|told| told.changed.id().0.starts_with(&script.prefix())), script)?;
+    }
+    if told.iter().zip(1..).any(|(told, seq)| told.seq != seq) {
+        return Err("I2: a write is missing in the history, or there twice".to_owned());
+    }
+    if told.len() as u64 != versions + scripts.iter().map(|script| script.records.writes()).sum::<u64>() {
+        return Err(format!("I2: there are {} writes in the history, of others too", told.len()));
     }
     Ok(())
 }
 
-fn in_sql(store: &DatedStore) -> Result<(u64, u64), String> {
-    let sql = "SELECT count(*) AS ids, coalesce(sum(version), 0)::BIGINT AS versions FROM storage";
-    let rows: Vec<Value> = store.query(sql).and_then(|rows| rows.to()).map_err(|error| error.to_string())?;
-    let figure = |name: &str| rows.first().and_then(|row| row[name].as_u64()).unwrap_or(0);
-    Ok((figure("ids"), figure("versions")))
+/// The history of a writer's own records is what its script did to them, each once, in order.
+fn check_history<'a, S: Subject>(mut told: impl Iterator<Item = &'a Told>, script: &Script<S>) -> Result<(), String> {
+    for changes in script.past.chunk_by(|one, other| one.0 == other.0) {
+        // Within an action those of one removal have no order.
+        let mut of_action: Vec<_> = told.by_ref().take(changes.len()).collect();
+        of_action.sort_by_key(|told| &told.changed);
+        let is_right = |((action, changed), told): (&(u64, Changed), &&Told)| {
+            *changed == told.changed && told.data.as_ref().is_none_or(|data| data["action"] == *action)
+        };
+        if of_action.len() != changes.len() || !changes.iter().zip(&of_action).all(is_right) {
+            return Err(format!("I2: the history says {of_action:?} where {changes:?} was done"));
+        }
+    }
+    told.next().map_or(Ok(()), |more| Err(format!("I2: the history says {more:?} beyond what was done")))
 }
 
-fn go_on_to_what_is_there(store: &DatedStore, acked: u64, counted: u64, script: &mut Script) -> Result<(), String> {
+fn go_on_to_what_is_there<S: Subject>(
+    store: &S,
+    acked: u64,
+    counted: u64,
+    script: &mut Script<S>,
+) -> Result<(), String> {
     while script.done < acked {
         script.next();
     }
+    let rows = store.rows(&script.prefix()).map_err(|error| format!("I6: {error}"))?;
     let (mut here, mut found, mut told) = (script.clone(), None, String::new());
     for ahead in 0..=UNDER_WAY {
         if ahead > 0 {
             here.next();
         }
-        match difference(store, counted, &here) {
+        match difference(&rows, counted, &here) {
             // The furthest: actions that change nothing leave no trace.
             None => found = Some(here.clone()),
             Some(difference) => told += &format!("\nafter {}: {difference}", here.done),
@@ -205,18 +239,14 @@ fn go_on_to_what_is_there(store: &DatedStore, acked: u64, counted: u64, script: 
 }
 
 /// What is there that the script does not leave, or the other way round.
-fn difference(store: &DatedStore, counted: u64, script: &Script) -> Option<String> {
+fn difference<S: Subject>(rows: &[Row], counted: u64, script: &Script<S>) -> Option<String> {
     if script.counted != counted {
         return Some(format!("counted {counted} times, not {}", script.counted));
     }
-    let wrong = script.records.rows().find(|((key, fields), version, data)| {
-        let record = store.get_key_process(key, fields[0].as_deref());
-        record.is_none_or(|record| record.version() != *version || record.to::<Value>().ok().as_ref() != Some(*data))
-    });
-    if let Some((id, version, _)) = wrong {
-        let found = store.get_key_process(&id.0, id.1[0].as_deref()).map(|record| record.version());
-        return Some(format!("{id:?} should have version {version}, not {found:?}, or has other data"));
+    let wanted = script.records.rows();
+    let same = |((id, version, data), wanted): (&Row, _)| (id, *version, data) == wanted;
+    if let Some((found, (id, version, _))) = rows.iter().zip(wanted).find(|(found, wanted)| !same((found, *wanted))) {
+        return Some(format!("{id:?} should have version {version}; there is {found:?}"));
     }
-    let present = store.iter_with_prefix(&script.prefix()).count();
-    (present != script.records.len()).then(|| format!("{present} records, not {}", script.records.len()))
+    (rows.len() != script.records.len()).then(|| format!("{} records, not {}", rows.len(), script.records.len()))
 }

@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// Only this row of the table of promises
     #[arg(long, value_name = "N")]
     row: Option<u32>,
+    /// Which store: dated or collection
+    #[arg(long, value_name = "STORE")]
+    store: Option<OsString>,
     /// How many times to crash
     #[arg(long, value_name = "N")]
     cycles: Option<u64>,
@@ -37,6 +40,9 @@ pub(crate) fn run(args: Args) -> Result<bool> {
         if let Some(number) = number {
             all.extend([name.into(), number.to_string().into()]);
         }
+    }
+    if let Some(store) = args.store {
+        all.extend(["--store".into(), store]);
     }
     all.extend(args.args);
     workspace.run_release(&duckdb, "persist-tests", Some("crash"), &all)

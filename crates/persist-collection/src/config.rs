@@ -48,8 +48,8 @@ impl CollectionConfig {
     }
 
     /// Whether `close` backs the store up into the present date's folder, and passing midnight into the former one's. The
-    /// log is kept, compressed, from the oldest of these backups on. Default `true`; with `false` none is made, and none
-    /// goes.
+    /// log is kept, compressed, from the oldest of these backups on. Default `true`; with `false` none is made, none
+    /// goes, and the log is not kept for them.
     #[must_use]
     pub fn backups(mut self, are_made: bool) -> Self {
         self.backups = are_made;

@@ -56,7 +56,8 @@
 //! # Files and dates
 //!
 //! There is one store for all dates, and one process at a time has it open. A date says where the log of its day goes, and the
-//! backup that `close` makes ([`CollectionConfig::backups`]):
+//! backup that `close` makes ([`CollectionConfig::backups`]). A store that is opened for the present day goes on in the folder
+//! of the next at midnight, in UTC; backups of dates long before the newest go ([`CollectionConfig::retain_days`]).
 //!
 //! ```text
 //! collection_storage/

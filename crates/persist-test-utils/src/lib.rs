@@ -5,22 +5,28 @@
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
 //! - [`linear`]: whether concurrent answers about one id could have come one after another.
+//! - [`subject`]: [`Subject`], what the tests that run on every store see of one.
+//! - [`mod@conformance`]: what every store promises.
+//! - [`interleave`]: anything in any order, on a [`Subject`] and on the naive store.
 //! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //!
-//! But for `example`, `folder` and `flaky`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
+//! But for `example`, `folder`, `flaky`, `subject`, `conformance` and `interleave`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
 //! test exactly.
 
 // A test that trips over its own tools should stop at that line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod conformance;
 pub mod example;
 pub mod flaky;
 pub mod folder;
+pub mod interleave;
 pub mod linear;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
+pub mod subject;
 
 pub use example::{example_folder, example_program};
 pub use flaky::FlakyDisk;
@@ -28,3 +34,4 @@ pub use folder::copy_as_crash_leaves_it;
 pub use oracle::Oracle;
 pub use rng::Rng;
 pub use sim::{Fault, Op, SimFs, What, When, errno, is_stopped};
+pub use subject::{Settings, Subject};

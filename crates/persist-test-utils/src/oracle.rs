@@ -79,6 +79,8 @@ pub enum Call {
     Remove(Id, Option<Expect>),
     /// Remove all records of the key.
     RemoveKey(String),
+    /// Remove those of them whose part begins with this field.
+    RemoveWithin(String, Option<String>),
     /// All of these, one after another, or none.
     Batch(Vec<Call>),
 }
@@ -90,6 +92,22 @@ pub enum Changed {
     Put(Id, u32),
     /// A record was removed. So often has its id been written, the removal included.
     Removed(Id, u32),
+}
+
+impl Changed {
+    /// What was changed.
+    pub fn id(&self) -> &Id {
+        match self {
+            Self::Put(id, _) | Self::Removed(id, _) => id,
+        }
+    }
+
+    /// How often it has been written by then.
+    pub fn version(&self) -> u32 {
+        match self {
+            Self::Put(_, version) | Self::Removed(_, version) => *version,
+        }
+    }
 }
 
 /// What every store has to hold after the same writes, whatever happened in between.
@@ -134,11 +152,8 @@ impl Oracle {
                 let removed = self.rows.entry(id.clone()).or_default().remove(*expect)?;
                 removed.into_iter().map(|(version, _)| Changed::Removed(id.clone(), version + 1)).collect()
             }
-            Call::RemoveKey(key) => {
-                let ids: Vec<Id> = self.rows().map(|(id, ..)| id.clone()).filter(|(of, _)| of == key).collect();
-                let removals = ids.into_iter().map(|id| self.make(&Call::Remove(id, None)));
-                removals.collect::<Result<Vec<_>, _>>()?.concat()
-            }
+            Call::RemoveKey(key) => self.remove_all(|id| id.0 == *key)?,
+            Call::RemoveWithin(key, field) => self.remove_all(|id| id.0 == *key && id.1.first() == Some(field))?,
             Call::Batch(calls) => {
                 let mut after = self.clone();
                 let changed = calls.iter().map(|call| after.make(call)).collect::<Result<Vec<_>, _>>()?.concat();
@@ -147,6 +162,12 @@ impl Oracle {
             }
         };
         Ok(changed)
+    }
+
+    fn remove_all(&mut self, is_removed: impl Fn(&Id) -> bool) -> Result<Vec<Changed>, Conflict> {
+        let ids: Vec<Id> = self.rows().map(|(id, ..)| id.clone()).filter(is_removed).collect();
+        let removals = ids.into_iter().map(|id| self.make(&Call::Remove(id, None)));
+        Ok(removals.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Forgets what was removed, and answers how many ids: the next write of such an id is its first.
@@ -252,11 +273,13 @@ mod tests {
     #[test]
     fn a_removal_of_a_key_takes_all_its_records_and_no_others() {
         let mut oracle = Oracle::new();
-        for (key, part) in [("a", None), ("a", Some("p")), ("b", None)] {
+        for (key, part) in [("a", None), ("a", Some("p")), ("a", Some("q")), ("b", None), ("b", Some("p"))] {
             oracle.put(key, &[part], json!(part));
         }
+        let within = Call::RemoveWithin("a".to_owned(), Some("q".to_owned()));
+        assert_eq!((oracle.call(&within).unwrap().len(), oracle.call(&within).unwrap().len()), (1, 0));
         let removed = oracle.call(&Call::RemoveKey("a".to_owned())).unwrap();
         assert_eq!(removed.len(), 2);
-        assert_eq!((oracle.len(), oracle.call(&Call::RemoveKey("a".to_owned())), oracle.writes()), (1, Ok(vec![]), 5));
+        assert_eq!((oracle.len(), oracle.call(&Call::RemoveKey("a".to_owned())), oracle.writes()), (2, Ok(vec![]), 8));
     }
 }

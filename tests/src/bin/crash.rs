@@ -2,12 +2,14 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use persist_tests::{kill, stop};
+use persist_test_utils::Subject;
+use persist_tests::{CollectionSubject, DatedSubject, kill, stop};
 
 /// Runs one of the fault tests and says what it found.
 #[derive(Debug, Parser)]
@@ -16,6 +18,9 @@ struct Arguments {
     /// The fault: 1 = kill -9 while four threads write, 2 = the disk stops at some file operation.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     row: u8,
+    /// The store.
+    #[arg(long, value_enum, default_value_t = Store::Dated)]
+    store: Store,
     /// How many cases.
     #[arg(long, default_value_t = 100)]
     cycles: u64,
@@ -27,11 +32,17 @@ struct Arguments {
     child: Option<Vec<String>>,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Store {
+    Dated,
+    Collection,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.child.as_deref() {
-        Some([dir, seed, done]) => child(dir, seed, done),
-        _ => run(&arguments),
+    let done = match arguments.store {
+        Store::Dated => run::<DatedSubject>(&arguments, "dated"),
+        Store::Collection => run::<CollectionSubject>(&arguments, "collection"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,32 +53,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn child(dir: &str, seed: &str, done: &str) -> Result<(), String> {
+fn child<S: Subject>(dir: &str, seed: &str, done: &str) -> Result<(), String> {
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("--child: {error}"));
     let done = done.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-    kill::child(&PathBuf::from(dir), number(seed)?, &done)
+    kill::child::<S>(Path::new(dir), number(seed)?, &done)
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+fn run<S: Subject>(arguments: &Arguments, store: &str) -> Result<(), String> {
+    if let Some([dir, seed, done]) = arguments.child.as_deref() {
+        return child::<S>(dir, seed, done);
+    }
     let start = Instant::now();
     let (what, replayed) = match arguments.row {
         2 => {
-            let verdict = stop::run(arguments.cycles, arguments.seed)?;
+            let verdict = stop::run::<S>(arguments.cycles, arguments.seed)?;
             (format!("{} stops, {} acknowledged actions", verdict.stopped, verdict.acknowledged), verdict.replayed)
         }
         _ => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            let kill::Verdict { cycles, acknowledged, unacknowledged, killed_while_opening, replayed } =
-                kill::run(&program, arguments.cycles, arguments.seed)?;
+            let program = [program.as_os_str(), OsStr::new("--store"), OsStr::new(store)];
+            let kill::Verdict { cycles, acknowledged, unacknowledged, killed_while_opening, replayed, backups } =
+                kill::run::<S>(&program, arguments.cycles, arguments.seed)?;
             let what = format!(
                 "{cycles} kills, {killed_while_opening} of them while opening, {acknowledged} acknowledged actions, \
-                 {unacknowledged} others found whole"
+                 {unacknowledged} others found whole, {backups} backups read"
             );
             (what, replayed)
         }
     };
     println!(
-        "row {}: {what}, {replayed} records replayed: none lost, doubled or halved ({:.1} s)",
+        "row {} ({store}): {what}, {replayed} records replayed: none lost, doubled or halved ({:.1} s)",
         arguments.row,
         start.elapsed().as_secs_f64()
     );

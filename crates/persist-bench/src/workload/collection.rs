@@ -73,7 +73,7 @@ fn writes(bench: &Bench, threads: usize) -> Result<Figures> {
     let dir = bench.folder("coll")?;
     let store = CollectionStore::open(DATE, CollectionConfig::new(&dir))?;
     // The collections of each thread are in memory: a write to one that is not reads it first.
-    load_all(&store);
+    load_all(&store)?;
     let names: Vec<Mutex<(String, String)>> = (0..threads).map(|_| Mutex::default()).collect();
     let figures = drive(threads, bench.scale.run, 1, |thread, n| {
         let Some(mut names) = names.get(thread).and_then(Mutex::try_lock) else {
@@ -112,10 +112,9 @@ pub(super) fn load(store: &CollectionStore, collection: u64) -> Result<()> {
     }
 }
 
-/// Has all items in memory, lest what is measured be the loading.
-pub(super) fn load_all(store: &CollectionStore) {
-    // It ends with the store, if that is to end.
-    let _ = store.iter().map(|items| items.count());
+/// Has all items in memory, lest what is measured be the loading. Answers how many there are.
+pub(super) fn load_all(store: &CollectionStore) -> Result<u64> {
+    Ok(store.iter()?.count() as u64)
 }
 
 /// A store whose writes are flushed when it is told to.
@@ -128,7 +127,7 @@ pub(super) fn unflushed(dir: &Path) -> Result<CollectionStore> {
 /// Such a store with so many items, all in memory.
 pub(super) fn filled(dir: &Path, items: u64) -> Result<CollectionStore> {
     let store = unflushed(dir)?;
-    load_all(&store);
+    load_all(&store)?;
     let mut from = 0;
     while from < items {
         let to = (from + 500_000).min(items);

@@ -149,8 +149,8 @@ pub(super) fn step(step: &str, dir: &Path) -> Result<Option<u128>> {
     match step {
         "coll-crash" => {
             let store = unflushed(dir)?;
-            load_all(&store);
-            put_all(&store, scattered(store.len() as u64, CHANGES, 1))?;
+            let items = load_all(&store)?;
+            put_all(&store, scattered(items, CHANGES, 1))?;
             store.sync()?;
             std::mem::forget(store);
         }

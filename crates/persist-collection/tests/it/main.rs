@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod backups;
+mod between;
+mod conformance;
 mod examples;
 mod extra;
 mod lazy;
@@ -10,6 +13,7 @@ mod past;
 mod property;
 mod repair;
 mod store;
+mod subject;
 mod typed;
 mod verbs;
 

@@ -82,19 +82,6 @@ fn latest_is_a_plain_table_after_close_as_the_history_tells() {
 }
 
 #[test]
-fn the_items_of_all_dates_are_in_one_store() {
-    let dir = tempfile::tempdir().unwrap();
-    for (n, date) in ["2025-12-23", "2025-12-24", "2025-12-20"].into_iter().enumerate() {
-        let store = CollectionStore::open(date, quiet(dir.path())).unwrap();
-        assert_eq!(store.put("k").item("i").value(n as u64).data(&json!({})).unwrap().version(), n as u32 + 1);
-        store.close().unwrap();
-    }
-    let store = open(dir.path());
-    assert_eq!(store.history("k", "", "i").unwrap().len(), 3);
-    assert_eq!(store.get_item("k", "", "i").unwrap().unwrap().typed_value(), &Some(Scalar::Int(2)));
-}
-
-#[test]
 fn a_store_has_one_owner_whatever_the_date() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -177,26 +164,6 @@ fn a_sound_database_is_called_sound_and_what_is_wrong_with_another_is_said() {
     assert_eq!(store.rebuild_latest_from_history().unwrap(), 19);
     assert_eq!(check(&store).1, Vec::<String>::new());
     assert_eq!(store.get_item("k", "c", "i17").unwrap().unwrap().typed_value(), &Some(Scalar::Int(17)));
-}
-
-#[test]
-fn a_restored_backup_has_all_items_and_their_histories() {
-    let (live, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = open(&live.path().join("store"));
-    write(&store);
-    let backup = store.backup(live.path().join("backup")).unwrap();
-    let (history, latest) = (rows(&store, ALL), rows(&store, LATEST));
-    assert_eq!((backup.seq, history.len()), (38, 38));
-    store.put("k").collection("c").item("i00").data(&json!({})).unwrap();
-
-    let config = quiet(elsewhere.path());
-    assert_eq!(CollectionStore::verify_backup(&backup.dir, &config).unwrap().seq, 38);
-    CollectionStore::restore(&backup.dir, DATE, config.clone()).unwrap();
-    let restored = CollectionStore::open(DATE, config.clone()).unwrap();
-    assert_eq!((rows(&restored, ALL), rows(&restored, LATEST)), (history, latest));
-    assert_eq!(restored.put("k").collection("c").item("i00").data(&json!({})).unwrap().version(), 4);
-    restored.close().unwrap();
-    assert_eq!(CollectionStore::restore(&backup.dir, DATE, config).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

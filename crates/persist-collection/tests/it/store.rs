@@ -1,9 +1,8 @@
 //! Storing and reading, as the specification shows it, and what then stands in the files.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use persist_collection::{CollectionConfig, CollectionStore, Durability, ErrorKind, Scalar, Timestamp};
+use persist_collection::{CollectionConfig, CollectionStore, ErrorKind, Scalar, Timestamp};
 use serde_json::{Value, json};
 use time::macros::{date, datetime};
 
@@ -277,54 +276,6 @@ fn stats_have_the_figures_of_the_specification() {
     ] {
         assert!(figures[name].is_u64(), "{name} in {figures}");
     }
-}
-
-#[test]
-fn a_batch_is_flushed_without_being_asked_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = CollectionStore::open(DATE, quiet(dir.path()).batch_size(10)).unwrap();
-    (0..10).for_each(|n| drop(store.put("k").item(&n.to_string()).data(&json!({})).unwrap()));
-    let start = Instant::now();
-    while store.stats().pending_writes > 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "no flush came: {:?}", store.stats());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_write_is_durable_when_it_returns_unless_it_says_otherwise() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    store.store("k", &json!({})).unwrap();
-    assert_eq!(store.stats().durable_seq, 1);
-    store.put("k").durability(Durability::Os).data(&json!({})).unwrap();
-    assert_eq!(store.stats().durable_seq, 1);
-    store.sync().unwrap();
-    assert_eq!(store.stats().durable_seq, 2);
-}
-
-#[test]
-fn threads_share_a_store_and_no_write_is_missing_in_its_history() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = CollectionStore::open(DATE, quiet(dir.path()).batch_size(50)).unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let store = &store;
-            scope.spawn(move || {
-                let item = thread.to_string();
-                for n in 1..=50_u32 {
-                    let own = store.put("k").collection("c").item(&item).value(n).data(&json!({})).unwrap();
-                    assert_eq!(own.version(), n);
-                    let read = store.get_item("k", "c", &item).unwrap().unwrap();
-                    assert_eq!(read.typed_value(), &Some(Scalar::Int(n.into())));
-                    store.put("k").collection("c").item("all").value(thread).data(&json!({})).unwrap();
-                }
-            });
-        }
-    });
-    let versions: Vec<u32> = store.history("k", "c", "all").unwrap().iter().map(|change| change.version()).collect();
-    assert_eq!(versions, (1..=200).collect::<Vec<_>>());
-    assert!(store.verify().unwrap().is_ok());
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl Database {
 
     fn merge_on(&self, connection: &Connection) -> duckdb::Result<Merged> {
         connection.execute_batch("BEGIN TRANSACTION")?;
+        self.merge_within(connection)
+    }
+
+    /// Merges within a transaction that was begun, and commits it.
+    fn merge_within(&self, connection: &Connection) -> duckdb::Result<Merged> {
         let (base, delta, removed, meta) = (self.base(), self.delta(connection)?, self.removed(), self.meta());
         let superseded = self.table.superseded(&base, &delta);
         let back_again = self.table.superseded(&removed, &delta);
@@ -70,22 +75,22 @@ impl Database {
         Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
     }
 
-    /// Empties the base of a history, so that the next merge makes it anew of all there is.
+    /// Makes the base of a history anew of all there is, in one transaction: who reads meanwhile sees it whole.
     ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing has changed.
-    pub(crate) fn clear_base(&self) -> Result<()> {
+    pub(crate) fn rebuild_base(&self) -> Result<()> {
         let Some(applied) = self.applied_meta() else { return Ok(()) };
         let connection = self.connect()?;
-        let clear = || -> duckdb::Result<()> {
+        let rebuild = || -> duckdb::Result<Merged> {
             connection.execute_batch("BEGIN TRANSACTION")?;
             for table in [&self.base(), &self.removed()] {
                 connection.execute_batch(&format!("DELETE FROM {table}"))?;
             }
             connection.execute(&format!("DELETE FROM {applied} WHERE watermark > 0"), [])?;
-            connection.execute_batch("COMMIT")
+            self.merge_within(&connection)
         };
-        clear().map_err(|error| failed("cannot empty the newest records of", &self.path, error))
+        rebuild().map(drop).map_err(|error| failed("cannot make the newest records anew in", &self.path, error))
     }
 
     /// Brings everything committed before this call into the main file and syncs it; `false` where DuckDB refuses

@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
 use duckdb::{Connection, params_from_iter};
+use md5::{Digest, Md5};
 
 use super::database::Database;
 use super::failure::failed;
@@ -63,18 +64,33 @@ impl Database {
         let values: Vec<Option<&str>> = std::iter::once(Some(key)).chain(fields.iter().copied()).collect();
         let mut base = format!("{} WHERE {of_id}", self.select_base());
         if self.table.history.is_some() {
-            base += &self.and_hash(&connection, key).map_err(failed)?;
+            base += &and_hash(key);
         }
         self.stream(&connection, &base, &values, each)?;
         self.stream(&connection, &format!("{} WHERE {of_id}", self.select_removed()), &values, each)
     }
 
-    /// The condition that lets DuckDB pass over row groups of a base that is kept in order.
-    pub(super) fn and_hash(&self, connection: &Connection, key: &str) -> duckdb::Result<String> {
-        let hash = format!("SELECT {}", self.table.hash("?::VARCHAR"));
-        // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
-        let hash: u64 = connection.query_row(&hash, [key], |row| row.get(0))?;
-        Ok(format!(" AND {} = {hash}", quote(HASH)))
+    /// The [hashes](key_hash) of all keys that the base has rows or removed ids of, some more than once.
+    ///
+    /// # Errors
+    /// As [`load`](Database::load).
+    pub(crate) fn key_hashes(&self) -> Result<Vec<u64>> {
+        let (base, removed, hash) = (self.base(), self.removed(), quote(HASH));
+        let of_key = self.table.hash(&self.table.column(Source::Key));
+        let sql = format!("SELECT DISTINCT {hash} FROM {base} UNION ALL SELECT {of_key} FROM {removed}");
+        let connection = self.connect()?;
+        let read = || -> duckdb::Result<Vec<u64>> {
+            let mut statement = connection.prepare(&sql)?;
+            let _ = statement.stream_arrow([])?;
+            let mut hashes = Vec::new();
+            while let Some(chunk) = statement.step()? {
+                let column =
+                    chunk.columns().first().and_then(|column| column.as_primitive_opt::<UInt64Type>().cloned());
+                hashes.extend(column.iter().flat_map(|column| column.values().iter()));
+            }
+            Ok(hashes)
+        };
+        read().map_err(|error| failed("cannot read the keys of", &self.path, error))
     }
 
     /// Hands out every row of the base, as [`load`](Database::load) does.
@@ -135,6 +151,18 @@ impl Database {
     fn strange(&self, what: &str) -> Error {
         Error::new(ErrorKind::Corrupt, format!("{} holds {what}", self.path.display()))
     }
+}
+
+/// The condition that lets DuckDB pass over row groups of a base that is kept in order.
+pub(super) fn and_hash(key: &str) -> String {
+    // As a number in the text: of a parameter DuckDB would not know which row groups to pass over.
+    format!(" AND {} = {}", quote(HASH), key_hash(key))
+}
+
+/// By what a base beside a history is ordered; DuckDB's `md5_number_lower`.
+pub(crate) fn key_hash(key: &str) -> u64 {
+    let digest: [u8; 16] = Md5::digest(key).into();
+    u64::from_le_bytes(*digest.last_chunk().unwrap_or(&[0; 8]))
 }
 
 struct Rows {

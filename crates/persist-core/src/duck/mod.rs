@@ -47,6 +47,6 @@ pub(crate) use failure::is_invalidated;
 pub use health::DatabaseFile;
 pub(crate) use history::By;
 pub(crate) use journal::remove_journal;
-pub(crate) use load::Loaded;
+pub(crate) use load::{Loaded, key_hash};
 pub use rows::Rows;
 pub(crate) use schema::Table;

@@ -48,10 +48,12 @@ impl<M: Model> Shared<M> {
     /// Has the log go on in the folder of the present moment, if it follows the clock and that of another day has begun.
     /// Answers the former folder then.
     pub(super) fn roll_by_clock(&self) -> Result<Option<PathBuf>> {
-        let Some(folders) = M::LOG_FOLDERS.filter(|_| self.follows_clock.load(Ordering::Acquire)) else {
-            return Ok(None);
-        };
+        let Some(folders) = M::LOG_FOLDERS else { return Ok(None) };
         let (locks, former) = (self.locks.lock(), self.log.dir());
+        // With the locks: it may be rolled elsewhere at this moment, and not follow the clock any more.
+        if !self.follows_clock.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let name = (folders.name_at)(self.options.clock.unix_micros());
         // The clock may have been set back.
         let day_of_former = name_of(&former).and_then(|name| (folders.day_of)(&name));

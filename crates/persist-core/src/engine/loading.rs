@@ -2,18 +2,22 @@
 //!
 //! What it keeps true: before an id is read or written, all records that are loaded with it are in memory. What was
 //! written since the opening is there anyhow, as a write loads what it touches. So the base alone has to be read: the
-//! opening has brought it up to date, and what it lacks by now is in memory.
+//! opening has brought it up to date, and what it lacks by now is in memory. Of a key that the base did not have at any
+//! moment since the opening, nothing has to be read.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use parking_lot::{RwLock, RwLockReadGuard};
 
+use super::known::KnownKeys;
 use super::open::loaded;
 use super::request::{What, Write};
 use super::shared::{Engine, Shared};
 use crate::cache::same;
+use crate::duck::{Database, key_hash};
 use crate::error::Result;
 use crate::model::Model;
 
@@ -25,6 +29,8 @@ pub(super) struct InMemory {
     everything: AtomicBool,
     shards: Vec<RwLock<HashMap<Box<str>, Extent>>>,
     hasher: DefaultHashBuilder,
+    /// The keys that the base has; found out when it is asked for the first time.
+    in_base: OnceLock<KnownKeys>,
     /// Held while records are read, and exclusively while removals are forgotten: one that was read before must not come
     /// in after its removal is forgotten.
     reading: RwLock<()>,
@@ -45,6 +51,7 @@ impl InMemory {
             everything: AtomicBool::new(everything),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: DefaultHashBuilder::default(),
+            in_base: OnceLock::new(),
             reading: RwLock::new(()),
         }
     }
@@ -94,10 +101,10 @@ impl InMemory {
         self.shards.get(self.hasher.hash_one(key) as usize % SHARDS)
     }
 
-    /// Calls `forget` while nothing is being read.
-    pub(super) fn while_none_is_read<T>(&self, forget: impl FnOnce() -> T) -> T {
+    /// Does this while nothing is being read.
+    pub(super) fn while_none_is_read<T>(&self, work: impl FnOnce() -> T) -> T {
         let _none_is_read = self.reading.write();
-        forget()
+        work()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ()> {
@@ -153,14 +160,32 @@ impl<M: Model> Shared<M> {
             return Ok(());
         }
         let _reading = self.in_memory.read();
+        let database = self.database.get()?;
+        if !self.may_have(&database, key)? {
+            self.in_memory.add(&mut shard, key, fields);
+            return Ok(());
+        }
         let mut load = self.cache.load();
-        self.database.get()?.load_of(key, fields.unwrap_or_default(), &mut |row| {
+        database.load_of(key, fields.unwrap_or_default(), &mut |row| {
             load.add(loaded::<M>(&row).into());
             Ok(())
         })?;
         drop(load);
         self.in_memory.add(&mut shard, key, fields);
         Ok(())
+    }
+
+    /// Whether the base may have rows of a key.
+    fn may_have(&self, database: &Database, key: &str) -> Result<bool> {
+        let known = match self.in_memory.in_base.get() {
+            Some(known) => known,
+            // Two may do so at a time.
+            None => {
+                let found = KnownKeys::new(&database.key_hashes()?);
+                self.in_memory.in_base.get_or_init(|| found)
+            }
+        };
+        Ok(known.may_have(key_hash(key)))
     }
 
     /// Has what these writes touch in memory.

@@ -82,8 +82,8 @@ impl Backup {
         let path = Self::manifest(dir);
         if is_there(fs, &aside(&path))? {
             let message = format!(
-                "{} is a backup half put in place: open the store that it is of, which finishes it, or copy it away and \
-                 rename what ends in .new, manifest.json.new last",
+                "{} is a backup half put in place: open its store, which finishes it, or rename what ends in .new, \
+                 manifest.json.new last",
                 dir.display()
             );
             return Err(Error::config(message));

@@ -10,10 +10,10 @@
 //! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
 //! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
 //! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
-//! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store that
-//! is open, `restore.rs` makes a store of a copy, `rebuild.rs` makes a missing history anew and `opened.rs` is a store that may
-//! need that; both bring in the log by `catch_up.rs`. `repair.rs` finds out what is
-//! damaged. `takeover/` turns a folder of the Python original into ours.
+//! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store,
+//! `manifest.rs` says what a copy is, `retention.rs` which of them stay, `restore.rs` makes a store of one, `rebuild.rs` makes
+//! a missing history anew and `opened.rs` is a store that may need that; both bring in the log by `catch_up.rs`.
+//! `repair.rs` finds out what is damaged. `takeover/` turns a folder of the Python original into ours.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -24,6 +24,7 @@ mod database;
 mod folders;
 mod history;
 mod keeper;
+mod known;
 mod loading;
 mod manifest;
 mod open;

@@ -92,7 +92,7 @@ impl<M: Model> Engine<M> {
         if state.applied > state.watermark {
             // Of a history that went further than this one: what it says is of no known write.
             tracing::warn!(database = %location.database.display(), "the newest records are made anew of the history");
-            database.clear_base()?;
+            database.rebuild_base()?;
             state = database.state()?;
         }
         if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {

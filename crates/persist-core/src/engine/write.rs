@@ -116,7 +116,7 @@ impl<M: Model> Engine<M> {
     pub fn rebuild_latest(&self) -> Result<u64> {
         self.flush()?;
         self.on_keeper(|shared| {
-            shared.database.get()?.clear_base()?;
+            shared.database.get()?.rebuild_base()?;
             shared.compact()
         })?;
         Ok(self.shared.figures.lock().base_rows)

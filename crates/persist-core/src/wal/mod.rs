@@ -21,6 +21,7 @@ pub use archive::{Archive, Archived};
 pub use kept::ReadBack;
 pub use line::{BatchPlace, Line, Marks};
 pub use name::SegmentId;
+#[cfg(feature = "duckdb")]
 pub(crate) use name::is_left_out;
 pub use news::Call;
 pub use recover::{Ancestor, Recovered, Recovery};

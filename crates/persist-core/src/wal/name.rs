@@ -24,6 +24,7 @@ pub(super) fn is_kept(name: &str) -> bool {
 }
 
 /// Whether this is the name of what recovery has set aside of a segment.
+#[cfg(feature = "duckdb")]
 pub(crate) fn is_left_out(name: &str) -> bool {
     let segment = name.strip_suffix(".torn").or_else(|| name.strip_suffix(".broken"));
     segment.is_some_and(|segment| SegmentId::parse(segment).is_some())

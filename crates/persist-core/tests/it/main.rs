@@ -5,6 +5,8 @@
 mod files;
 #[cfg(feature = "duckdb")]
 mod history;
+#[cfg(feature = "duckdb")]
+mod plain;
 mod replay;
 #[cfg(feature = "duckdb")]
 mod roll;

@@ -9,33 +9,21 @@ use std::time::Duration;
 
 use persist_core::timestamp::{IntoDate, date_text};
 use persist_core::{
-    Change, Column, Durability, Engine, Entry, ErrorKind, Event, Location, LogFolders, Model, Options, Result, Since,
-    Source, Timestamp,
+    Change, Durability, Engine, Entry, ErrorKind, Event, Location, LogFolders, Options, Result, Since, Timestamp,
 };
 use persist_test_utils::{FlakyDisk, copy_as_crash_leaves_it};
 use tempfile::TempDir;
+
+use crate::plain::plain_model;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: i64 = 24 * 3600 * 1_000_000;
 const DATES: [&str; 3] = ["2025-01-15", "2025-01-16", "2025-01-14"];
 
-#[derive(Debug)]
-struct Daily;
-
-impl Model for Daily {
-    type Part = ();
-    type Value = ();
-    const PART_FIELDS: &'static [&'static str] = &[];
-    const TABLE: &'static str = "storage";
-    const COLUMNS: &'static [Column] =
-        &[Column { name: "key", source: Source::Key }, Column { name: "data", source: Source::Data }];
-    const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name, day_of, name_at, ends_at });
-
-    fn part_text(_: &(), _: usize) -> Option<&str> {
-        None
+plain_model! {
+    Daily {
+        const LOG_FOLDERS: Option<LogFolders> = Some(LogFolders { named_by: "date", is_name, day_of, name_at, ends_at });
     }
-
-    fn part_from(_: &[Option<&str>]) {}
 }
 
 fn is_name(name: &str) -> bool {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod backup;
+mod conformance;
 mod disk;
 mod doubt;
 mod examples;
@@ -12,10 +13,10 @@ mod input;
 mod limits;
 mod linear;
 mod open;
-mod perform;
 mod poison;
 mod property;
 mod store;
+mod subject;
 mod subscribe;
 mod takeover;
 mod typed;

@@ -239,29 +239,6 @@ fn queries_see_every_write_before_them_and_run_select_only() {
 }
 
 #[test]
-fn one_store_serves_many_threads() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = DatedStore::open("2025-01-15", quiet(dir.path()).batch_size(50).max_wal_size_bytes(16 * 1024)).unwrap();
-    std::thread::scope(|scope| {
-        for writer in 0..8 {
-            let store = &store;
-            scope.spawn(move || {
-                for n in 1..=100_u32 {
-                    let record = store.put("shared").process(&writer.to_string()).data(&json!({"n": n})).unwrap();
-                    assert_eq!(record.version(), n);
-                    let read: Value = store.get_key_process("shared", Some(&writer.to_string())).unwrap().to().unwrap();
-                    assert_eq!(read["n"], n, "a thread reads its own writes");
-                }
-            });
-        }
-    });
-    assert_eq!(store.stats().writes, 800);
-    let verified = store.verify().unwrap();
-    assert!(verified.is_ok() && verified.records == 8, "{verified:?}");
-    store.close().unwrap();
-}
-
-#[test]
 fn writes_are_busy_while_duckdb_falls_behind_and_go_on_after() {
     let dir = tempfile::tempdir().unwrap();
     let config = quiet(dir.path()).max_unflushed_bytes(20_000).busy_timeout(std::time::Duration::from_secs(20));

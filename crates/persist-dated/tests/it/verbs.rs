@@ -88,24 +88,6 @@ fn a_removed_record_is_gone_everywhere_and_its_versions_go_on() {
 }
 
 #[test]
-fn all_records_of_a_key_are_removed_as_one_step() {
-    let mut place = Place::new();
-    for process in ["a", "b", "c"] {
-        place.store().put("k").process(process).data(&json!({})).unwrap();
-        place.store().put("other").process(process).data(&json!({})).unwrap();
-    }
-    let seq = place.store().stats().last_seq;
-    let mut removed: Vec<_> = place.store().remove_key("k").unwrap();
-    removed.sort_by_key(|record| record.part().clone());
-    assert_eq!(removed.iter().map(|record| record.part().as_deref().unwrap()).collect::<String>(), "abc");
-    assert_eq!(place.store().stats().last_seq, seq + 3);
-    assert!(place.store().remove_key("k").unwrap().is_empty());
-    place.go_through("crash");
-    assert_eq!((place.store().get_key("k").len(), place.store().get_key("other").len()), (0, 3));
-    assert_eq!(count(place.store()), 3);
-}
-
-#[test]
 fn forgotten_removals_start_at_version_one_also_after_a_crash() {
     for passage in PASSAGES {
         let mut place = Place::new();
@@ -190,33 +172,6 @@ fn batch_error(store: &DatedStore) -> ErrorKind {
     batch.put("fine").data(&json!({})).unwrap();
     let refused = batch.put("not fine").data(&json!("no object")).unwrap_err();
     refused.kind()
-}
-
-#[test]
-fn a_conflict_names_the_version_that_is_there() {
-    for passage in PASSAGES {
-        let mut place = Place::new();
-        place.store().put("seat").if_absent().data(&json!({"by": "Ada"})).unwrap();
-        place.go_through(passage);
-        let conflict = |place: &Place, version: Option<u32>| {
-            let put = place.store().put("seat");
-            let put = version.map_or_else(|| place.store().put("seat").if_absent(), |version| put.if_version(version));
-            let error = put.data(&json!({"by": "Bob"})).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Conflict);
-            error.present_version()
-        };
-        assert_eq!((conflict(&place, None), conflict(&place, Some(2))), (Some(1), Some(1)), "{passage}");
-        let second = place.store().put("seat").if_version(1).data(&json!({"by": "Cy"})).unwrap();
-        assert_eq!(second.version(), 2);
-        place.go_through(passage);
-        assert_eq!(conflict(&place, Some(1)), Some(2));
-        let error = place.store().remove_if_version("seat", None, 1).unwrap_err();
-        assert_eq!((error.kind(), error.present_version()), (ErrorKind::Conflict, Some(2)));
-        assert!(place.store().remove_if_version("seat", None, 2).unwrap().is_some());
-        place.go_through(passage);
-        assert_eq!((conflict(&place, Some(3)), conflict(&place, Some(2))), (None, None));
-        assert_eq!(place.store().put("seat").if_absent().data(&json!({})).unwrap().version(), 4);
-    }
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod conformance;
 mod example;
 mod open;
 mod property;
 mod store;
-mod verbs;
+mod subject;
 
 use std::path::Path;
 use std::time::Duration;

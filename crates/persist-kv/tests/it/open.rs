@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use persist_kv::{ErrorKind, KvConfig, KvStore};
-use persist_test_utils::copy_as_crash_leaves_it;
 use serde_json::json;
 
 use crate::{files, open, quiet};
@@ -85,28 +84,6 @@ fn a_database_of_others_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn what_a_crash_leaves_is_recovered_and_reported() {
-    let (live, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = open(live.path());
-    for n in 0..20 {
-        store.store(&format!("k{}", n % 7), &json!({"n": n})).unwrap();
-        if n == 9 {
-            store.flush().unwrap();
-        }
-    }
-    copy_as_crash_leaves_it(live.path(), &dead.path().join("copy"));
-    let recovered = open(&dead.path().join("copy"));
-    assert!(recovered.recovery().records >= 10 && !recovered.recovery().is_damaged(), "{}", recovered.recovery());
-    assert_eq!(recovered.len(), 7);
-    for n in 0..7 {
-        let key = format!("k{n}");
-        assert_eq!(recovered.get(&key).unwrap().json(), store.get(&key).unwrap().json());
-        assert_eq!(recovered.get(&key).unwrap().version(), store.get(&key).unwrap().version());
-    }
-    assert!(recovered.verify().unwrap().is_ok());
-}
-
-#[test]
 fn extra_columns_are_filled_from_the_data() {
     let dir = tempfile::tempdir().unwrap();
     let config = quiet(dir.path()).extra_schema([("score", "int64")]);
@@ -118,27 +95,4 @@ fn extra_columns_are_filled_from_the_data() {
     assert_eq!(rows.get(0, "next"), Some(&json!(4)));
     let error = KvStore::open(dir.path().join("x.duckdb"), quiet(dir.path()).extra_schema([("version", "int64")]));
     assert!(error.unwrap_err().to_string().contains("version"));
-}
-
-#[test]
-fn a_backup_becomes_a_store_at_another_place_and_its_versions_go_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    (0..3).for_each(|n| drop(store.store("k", &json!({"n": n})).unwrap()));
-    store.store("gone", &json!({})).unwrap();
-    store.remove("gone").unwrap();
-    let backup = store.backup(dir.path().join("backup")).unwrap();
-    assert_eq!((backup.seq, backup.rows), (5, 1));
-    store.store("k", &json!({"n": 9})).unwrap();
-    assert_eq!(KvStore::verify_backup(&backup.dir, &quiet(dir.path())).unwrap().rows, 1);
-
-    let place = dir.path().join("restored");
-    let taken = KvStore::restore(&backup.dir, place.join("data.duckdb"), quiet(dir.path())).unwrap_err();
-    assert_eq!(taken.kind(), ErrorKind::Locked);
-    KvStore::restore(&backup.dir, place.join("data.duckdb"), quiet(&place)).unwrap();
-    let restored = open(&place);
-    assert_eq!((restored.len(), restored.get("k").unwrap().json()), (1, r#"{"n":2}"#));
-    assert_eq!(restored.store("k", &json!({})).unwrap().version(), 4);
-    assert_eq!(restored.store("gone", &json!({})).unwrap().version(), 3);
-    assert_eq!(store.get("k").unwrap().json(), r#"{"n":9}"#);
 }

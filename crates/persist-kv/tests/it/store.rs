@@ -1,8 +1,6 @@
 //! Storing, reading, flushing: the specification's way of use.
 
-use std::time::{Duration, Instant};
-
-use persist_kv::{Durability, ErrorKind, KvConfig, KvStore, TimestampPolicy};
+use persist_kv::{KvConfig, KvStore, TimestampPolicy};
 use serde_json::{Value, json};
 
 use crate::{open, quiet};
@@ -95,18 +93,6 @@ fn a_line_of_the_log_is_the_key_and_the_data_and_our_tail() {
 }
 
 #[test]
-fn what_is_no_object_is_refused_and_nothing_is_written() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    for data in [json!(1), json!("text"), json!([{}]), Value::Null] {
-        assert_eq!(store.store("k", &data).unwrap_err().kind(), ErrorKind::Input, "{data}");
-    }
-    assert!(store.store("k", &f64::NAN).is_err());
-    assert!(store.is_empty() && store.get("k").is_none());
-    assert_eq!(store.store("k", &json!({})).unwrap().seq(), Some(1));
-}
-
-#[test]
 fn stats_are_the_six_figures_of_the_specification() {
     let dir = tempfile::tempdir().unwrap();
     let store = KvStore::open(dir.path().join("data.duckdb"), quiet(dir.path()).max_wal_records(4)).unwrap();
@@ -124,47 +110,4 @@ fn stats_are_the_six_figures_of_the_specification() {
     {
         assert!(figures[name].is_u64(), "{name} in {figures}");
     }
-}
-
-#[test]
-fn a_batch_is_flushed_without_being_asked_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::open(dir.path().join("data.duckdb"), quiet(dir.path()).batch_size(10)).unwrap();
-    (0..10).for_each(|n| drop(store.store(&format!("k{n}"), &json!({})).unwrap()));
-    let start = Instant::now();
-    while store.stats().pending_writes > 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "no flush came: {:?}", store.stats());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_write_is_durable_when_it_returns_unless_it_says_otherwise() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    store.store("k", &json!({})).unwrap();
-    assert_eq!(store.stats().durable_seq, 1);
-    store.put("k").durability(Durability::Os).data(&json!({})).unwrap();
-    assert_eq!(store.stats().durable_seq, 1);
-    store.sync().unwrap();
-    assert_eq!(store.stats().durable_seq, 2);
-}
-
-#[test]
-fn threads_share_a_store_and_read_their_own_writes() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = KvStore::open(dir.path().join("data.duckdb"), quiet(dir.path()).batch_size(50)).unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let store = &store;
-            scope.spawn(move || {
-                let key = format!("k{thread}");
-                for n in 1..=50_u32 {
-                    assert_eq!(store.store(&key, &json!({"n": n})).unwrap().version(), n);
-                    assert_eq!(store.get(&key).unwrap().field::<u32>("n").unwrap(), Some(n));
-                }
-            });
-        }
-    });
-    assert!(store.verify().unwrap().is_ok() && store.len() == 4);
 }

@@ -8,30 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use persist_core::data::{Rules, normalize, to_json};
-use persist_core::{
-    Change, Column, Durability, Engine, Entry, Event, Location, Model, Options, Result, Source, Subscription,
-};
+use persist_core::{Change, Durability, Engine, Entry, Event, Location, Options, Result, Subscription};
 use serde_json::json;
+
+use crate::plain::plain_model;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Records that are told apart by their key alone.
-#[derive(Debug)]
-pub(crate) struct Plain;
-
-impl Model for Plain {
-    type Part = ();
-    type Value = ();
-    const PART_FIELDS: &'static [&'static str] = &[];
-    const TABLE: &'static str = "storage";
-    const COLUMNS: &'static [Column] =
-        &[Column { name: "key", source: Source::Key }, Column { name: "data", source: Source::Data }];
-
-    fn part_text(_: &(), _: usize) -> Option<&str> {
-        None
-    }
-
-    fn part_from(_: &[Option<&str>]) {}
+plain_model! {
+    Plain {}
 }
 
 pub(crate) type Store = Engine<Plain>;

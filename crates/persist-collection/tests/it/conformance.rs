@@ -1,0 +1,5 @@
+//! What every store promises.
+
+use crate::subject::CollectionSubject;
+
+persist_test_utils::conformance!(CollectionSubject);

@@ -1,0 +1,5 @@
+//! What every store promises.
+
+use crate::subject::KvSubject;
+
+persist_test_utils::conformance!(KvSubject);
