@@ -1,9 +1,9 @@
-//! Crashes in the middle of its work, recovers, and makes the table of the newest items anew.
+//! Crashes in the middle of its work, recovers, and makes both databases anew.
 //!
 //! ```sh
 //! cargo run -p persist-collection --example collection-crash -- 1    # stores 24 records and aborts
-//! cargo run -p persist-collection --example collection-crash -- 2    # recovers them, verifies, closes
-//! cargo run -p persist-collection --example collection-crash -- 3    # makes storage_latest anew of the history
+//! cargo run -p persist-collection --example collection-crash -- 2    # recovers them, verifies, closes with a backup
+//! cargo run -p persist-collection --example collection-crash -- 3    # makes storage_latest anew, and then both files
 //! ```
 //!
 //! A folder may be named behind the stage; else it is `target/example-collection-crash`. Stage 1 removes the store of an
@@ -77,13 +77,26 @@ fn recover(base: &Path) -> Result<(), Box<dyn Error>> {
             return Err(format!("{} is left in {DATE}", name.display()).into());
         }
     }
-    println!("all 24 records recovered and verified, closed, no log left");
+    let backup = CollectionStore::verify_backup(base.join(DATE), &CollectionConfig::new(base))?;
+    if backup.seq != 24 {
+        return Err(format!("the backup is of record {}", backup.seq).into());
+    }
+    println!("all 24 records recovered and verified, closed, no log left, in a backup");
     Ok(())
 }
 
 fn rebuild(base: &Path) -> Result<(), Box<dyn Error>> {
     let store = CollectionStore::open(DATE, CollectionConfig::new(base))?;
     println!("{} items made anew of the history", store.rebuild_latest_from_history()?);
+    verify(&store)?;
+    store.close()?;
+
+    // As if the history were damaged: the steps that its error would say.
+    fs::remove_file(base.join("storage_history.duckdb"))?;
+    let store = CollectionStore::open(DATE, CollectionConfig::new(base))?;
+    let from_log = store.rebuild_history_from_wal(DATE)?;
+    let items = store.rebuild_latest_from_history()?;
+    println!("the history made anew of the backup and {from_log} records of the log, with {items} items");
     verify(&store)?;
     store.close()?;
     println!("all 24 records are there, in memory and in both databases");

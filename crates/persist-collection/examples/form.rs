@@ -31,15 +31,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     // All fields, or after a crash none.
     let mut form = store.batch();
     for (name, value) in &fields {
-        let label = json!({"label": name.replace('_', " ")});
+        let label = json!({"label": title(name)});
         form.put("registration_form").collection("user_input").item(name).value(value).data(&label)?;
     }
     println!("{} fields saved", form.commit()?.len());
 
     // Two people have read the form. The second correction rests on what is no longer there.
     let phone = |number| store.put("registration_form").collection("user_input").item("phone").value(number);
-    phone("555-9999").if_version(1).data(&json!({"label": "phone"}))?;
-    match phone("555-0000").if_version(1).data(&json!({"label": "phone"})) {
+    phone("555-9999").if_version(1).data(&json!({"label": "Phone"}))?;
+    match phone("555-0000").if_version(1).data(&json!({"label": "Phone"})) {
         Err(error) if error.kind() == ErrorKind::Conflict => println!("refused: {error}"),
         other => return Err(format!("a conflict was expected: {other:?}").into()),
     }
@@ -49,4 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     store.close()?;
     Ok(())
+}
+
+/// The label of a field: `full_name` is `Full Name`.
+fn title(name: &str) -> String {
+    let capital = |word: &str| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect();
+    name.split('_').map(capital).collect::<Vec<String>>().join(" ")
 }

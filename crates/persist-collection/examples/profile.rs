@@ -11,8 +11,9 @@
 
 use std::error::Error;
 use std::fs;
+use std::time::Duration;
 
-use persist_collection::{CollectionConfig, CollectionStore};
+use persist_collection::{CollectionConfig, CollectionStore, Scalar};
 use persist_test_utils::example_folder;
 use serde_json::json;
 
@@ -21,7 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let base = dir.join("my_storage");
     let _ = fs::remove_dir_all(&base);
 
-    let store = CollectionStore::open("2025-12-24", CollectionConfig::new(&base))?;
+    // All but the folder are the defaults.
+    let config = CollectionConfig::new(&base)
+        .max_wal_size_bytes(10 * 1024 * 1024)
+        .batch_size(1000)
+        .flush_interval(Duration::from_secs(30))
+        .retain_days(5);
+    let store = CollectionStore::open("2025-12-24", config)?;
     let put = |item| store.put("user_profile").collection("personal_info").item(item);
     let age = json!({"label": "Age", "status": "valid", "username": "john_doe", "timestamp": "2025-12-01T09:00:00"});
     put("age").value(32).data(&age)?;
@@ -32,6 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for (name, item) in store.get_key_in("user_profile", "personal_info")? {
         println!("{name}: {:?}, version {}", item.typed_value(), item.version());
+    }
+    let age = store.get_item("user_profile", "personal_info", "age")?.ok_or("there is no age")?;
+    if let Some(Scalar::Int(years)) = age.typed_value() {
+        println!("{}: {years}", age.field::<String>("label")?.unwrap_or_default());
     }
     println!(
         "{}",

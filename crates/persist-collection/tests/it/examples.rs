@@ -24,9 +24,12 @@ fn reopened(base: &Path) -> CollectionStore {
 fn profile_keeps_values_of_several_types_and_what_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let text = run("collection-profile", dir.path());
-    for line in
-        ["age: Some(Int(33)), version 2", "height: Some(Float(1.75)), version 1", "on 2025-12-10: Some(Int(32))"]
-    {
+    for line in [
+        "age: Some(Int(33)), version 2",
+        "height: Some(Float(1.75)), version 1",
+        "Age: 33",
+        "on 2025-12-10: Some(Int(32))",
+    ] {
         assert!(text.lines().any(|printed| printed == line), "{text}");
     }
     let store = reopened(&dir.path().join("my_storage"));
@@ -51,7 +54,9 @@ fn form_is_saved_whole_and_a_late_correction_is_refused() {
     let store = reopened(&dir.path().join("forms"));
     let phone = rows(&store, "SELECT value_string FROM storage_latest WHERE item_name = 'phone'");
     assert_eq!(phone, [[json!("555-9999")]]);
-    assert_eq!(store.get_key_in("registration_form", "user_input").unwrap().len(), 5);
+    let form = store.get_key_in("registration_form", "user_input").unwrap();
+    assert_eq!(form.len(), 5);
+    assert_eq!(form["full_name"].field::<String>("label").unwrap().as_deref(), Some("Full Name"));
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn seating_gives_each_seat_once() {
 }
 
 #[test]
-fn crash_aborts_with_its_log_recovers_24_records_and_makes_latest_anew() {
+fn crash_aborts_with_its_log_recovers_24_records_and_makes_both_databases_anew() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().join("storage");
     // A core dump would land in the working folder.
@@ -85,9 +90,12 @@ fn crash_aborts_with_its_log_recovers_24_records_and_makes_latest_anew() {
         assert!(files(&base.join(DATE)).iter().any(|name| name.starts_with("wal_")));
         let text = printed(stage("2"));
         assert!(text.starts_with("24 records replayed after seq 0"), "{text}");
-        assert!(text.ends_with("all 24 records recovered and verified, closed, no log left\n"), "{text}");
+        assert!(text.ends_with("all 24 records recovered and verified, closed, no log left, in a backup\n"), "{text}");
         let text = printed(stage("3"));
         assert!(text.starts_with("24 items made anew of the history\n"), "{text}");
+        let whole = "the history made anew of the backup and 0 records of the log, with 24 items\n\
+                     all 24 records are there, in memory and in both databases\n";
+        assert!(text.ends_with(whole), "{text}");
     }
     // Without the store of a crash there is nothing to verify.
     std::fs::remove_dir_all(&base).unwrap();

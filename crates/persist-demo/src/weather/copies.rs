@@ -49,7 +49,7 @@ pub(crate) fn back_up_and_restore(
     compared: &mut Comparison,
 ) -> Result<(), Error> {
     let backup = store.backup(folder.join("backup"))?;
-    let config = config(&folder.join("restored"));
+    let config = config(&folder.join("restored")).backups(false);
     CollectionStore::restore(&backup.dir, store.date(), config.clone())?;
     let restored = CollectionStore::open(store.date(), config)?;
     Copy::of(store)?.compare(&Copy::of(&restored)?, "restored from the backup", compared);
@@ -66,7 +66,7 @@ pub(crate) fn restore_to(
     folder: &Path,
     compared: &mut Comparison,
 ) -> Result<(), Error> {
-    let config = config(&folder.join("earlier"));
+    let config = config(&folder.join("earlier")).backups(false);
     CollectionStore::restore_to(dir, moment, store.date(), config.clone())?;
     let restored = CollectionStore::open(store.date(), config)?;
     let rows = restored.history_rows()?;
