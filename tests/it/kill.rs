@@ -9,9 +9,9 @@ fn kill_a_hundred_times<S: Subject>() {
     let program = Path::new(env!("CARGO_BIN_EXE_crash"));
     let verdict = kill::run::<S>(program, 100, 20_260_101).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(verdict.cycles, 100);
-    assert!(verdict.acknowledged > 2_000, "the children hardly wrote: {verdict:?}");
+    assert!(verdict.acknowledged > 1_000, "the children hardly wrote: {verdict:?}");
     assert!(verdict.unacknowledged > 20, "hardly anything was under way: {verdict:?}");
-    assert!(verdict.replayed > 1_000, "hardly anything was left to recover: {verdict:?}");
+    assert!(verdict.replayed > 500, "hardly anything was left to recover: {verdict:?}");
     assert!(verdict.backups > 0, "no backup was made: {verdict:?}");
 }
 

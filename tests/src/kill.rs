@@ -114,13 +114,13 @@ fn kill_once<S: Subject>(
         last
     });
     // The others end most of them midway.
-    let cycle_has_backup = rng.chance(1, 16);
+    let cycle_has_backup = rng.chance(1, 24);
     if rng.chance(1, 5) {
         // Somewhere in its opening, or shortly after.
         std::thread::sleep(Duration::from_micros(rng.range(0..60_000)));
     } else {
         // By what it has done, which takes longer on a machine that is busy.
-        for _ in 0..=rng.below(80) {
+        for _ in 0..=rng.below(50) {
             let _ = acknowledgements.recv_timeout(PATIENCE);
         }
         let start = Instant::now();
