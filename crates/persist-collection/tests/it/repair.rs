@@ -268,7 +268,16 @@ fn repair_finds_the_damaged_file_wherever_it_is_hit_and_leaves_a_sound_store_alo
         let at_byte = rng.below(bytes.len() as u64) as usize;
         bytes[at_byte] ^= 1 << rng.below(8);
         fs::write(copy.join(hit), bytes).unwrap();
+        let checked = CollectionStore::open(DATES[2], at(&copy, &crashed.clock).check_at_open(true)).map(drop);
         let report = CollectionStore::repair(at(&copy, &crashed.clock)).unwrap();
+        match checked {
+            Ok(()) => assert!(report.kept_as.is_empty(), "{at_byte}: {report:?}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(error.kind() == ErrorKind::Corrupt && text.contains(hit) && text.contains("3. Call"), "{text}");
+                assert_eq!(report.kept_as.len(), 1);
+            }
+        }
         histories += usize::from(!report.history.is_empty());
         latest += usize::from(!report.latest.is_empty());
         assert!(report.history.is_empty() || hit == HISTORY, "{at_byte}: {report:?}");

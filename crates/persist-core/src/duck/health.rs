@@ -5,7 +5,7 @@ use duckdb::Connection;
 use super::database::Database;
 use super::failure::failed;
 use super::schema::{OP, SEQ, quote};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Source;
 
 /// One of the files of a store's database.
@@ -26,6 +26,35 @@ impl Database {
         let failed = |error| failed("cannot check", &self.path, error);
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
+        let mut problems = self.unreadable(&connection, file);
+        if problems.is_empty() {
+            for (what, sql) in self.contradictions(&connection, file).map_err(failed)? {
+                let count: u64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
+                if count > 0 {
+                    problems.push(format!("{count} {what}"));
+                }
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Reads both files whole.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt), saying what can't be read.
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        let connection = self.connect()?;
+        for (file, held) in [DatabaseFile::Main, DatabaseFile::Latest].into_iter().zip(&self.files) {
+            let problems = self.unreadable(&connection, file);
+            if !problems.is_empty() {
+                let message = format!("{} is damaged: {}", held.path.display(), problems.join("; "));
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Vec<String> {
         let mut problems = Vec::new();
         for table in self.tables_of(file) {
             // The hash of a whole row needs every column of it, and so every block of the table.
@@ -36,15 +65,7 @@ impl Database {
                     .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
             }
         }
-        if problems.is_empty() {
-            for (what, sql) in self.contradictions(&connection, file).map_err(failed)? {
-                let count: u64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
-                if count > 0 {
-                    problems.push(format!("{count} {what}"));
-                }
-            }
-        }
-        Ok(problems)
+        problems
     }
 
     fn tables_of(&self, file: DatabaseFile) -> Vec<String> {
