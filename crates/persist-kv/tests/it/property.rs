@@ -9,7 +9,7 @@ use crate::subject::KvSubject;
 fn config() -> ProptestConfig {
     let seeds = FileFailurePersistence::SourceParallel("proptest-regressions");
     ProptestConfig {
-        cases: 16,
+        cases: 8,
         failure_persistence: Some(Box::new(seeds)),
         max_shrink_iters: 100,
         ..Default::default()
