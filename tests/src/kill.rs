@@ -6,7 +6,6 @@
 //! child goes on from there in the folder itself.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,11 +41,11 @@ pub struct Verdict {
     pub backups: u64,
 }
 
-/// Kills children so often, which `program` starts with the arguments that follow it, and checks after each what they left.
+/// Kills children of `program` so often, and checks after each what they left.
 ///
 /// # Errors
 /// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(program: &[&OsStr], cycles: u64, seed: u64) -> Result<Verdict, String> {
+pub fn run<S: Subject>(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     let mut folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut scripts = scripts::<S>();
@@ -63,7 +62,11 @@ pub fn run<S: Subject>(program: &[&OsStr], cycles: u64, seed: u64) -> Result<Ver
             Ok((acknowledged.values().sum::<u64>(), replayed, check_backups::<S>(folder.path())?))
         });
         let (acknowledged, replayed, backups) = checked.map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 1 --cycles {} --seed {seed}, for this store", cycle + 1)
+            format!(
+                "{broken}\nreplay: cargo xtask crash --row 1 --store {} --cycles {} --seed {seed}",
+                S::NAME,
+                cycle + 1
+            )
         })?;
         verdict.cycles += 1;
         verdict.replayed += replayed;
@@ -83,19 +86,19 @@ fn scripts<S: Subject>() -> Vec<Script<S>> {
 type Acknowledged = BTreeMap<u64, u64>;
 
 fn kill_once<S: Subject>(
-    program: &[&OsStr],
+    program: &Path,
     dir: &Path,
     rng: &mut Rng,
     scripts: &[Script<S>],
 ) -> Result<Acknowledged, String> {
     let mut acknowledged: Acknowledged = (0..).zip(scripts.iter().map(|script| script.done)).collect();
     let done: Vec<String> = acknowledged.values().map(u64::to_string).collect();
-    let spawned = Command::new(program[0])
-        .args(&program[1..])
+    let spawned = Command::new(program)
+        .args(["--store", S::NAME])
         .args(["--child".as_ref(), dir.as_os_str(), rng.next_u64().to_string().as_ref(), done.join(",").as_ref()])
         .stdout(Stdio::piped())
         .spawn();
-    let mut child = spawned.map_err(|error| format!("cannot start {program:?}: {error}"))?;
+    let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
     let lines = BufReader::new(child.stdout.take().ok_or("the child has no pipe")?);
     let (acknowledges, acknowledgements) = flume::unbounded();
     let reader = std::thread::spawn(move || {

@@ -44,7 +44,7 @@ pub fn run<S: Subject>(points: u64, seed: u64) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     for point in seed..seed + points {
         stop_once::<S>(point, &mut verdict).map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 2 --cycles 1 --seed {point}, for this store")
+            format!("{broken}\nreplay: cargo xtask crash --row 2 --store {} --cycles 1 --seed {point}", S::NAME)
         })?;
     }
     Ok(verdict)

@@ -2,7 +2,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -41,8 +40,8 @@ enum Store {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.store {
-        Store::Dated => run::<DatedSubject>(&arguments, "dated"),
-        Store::Collection => run::<CollectionSubject>(&arguments, "collection"),
+        Store::Dated => run::<DatedSubject>(&arguments),
+        Store::Collection => run::<CollectionSubject>(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,7 +58,7 @@ fn child<S: Subject>(dir: &str, seed: &str, done: &str) -> Result<(), String> {
     kill::child::<S>(Path::new(dir), number(seed)?, &done)
 }
 
-fn run<S: Subject>(arguments: &Arguments, store: &str) -> Result<(), String> {
+fn run<S: Subject>(arguments: &Arguments) -> Result<(), String> {
     if let Some([dir, seed, done]) = arguments.child.as_deref() {
         return child::<S>(dir, seed, done);
     }
@@ -71,7 +70,6 @@ fn run<S: Subject>(arguments: &Arguments, store: &str) -> Result<(), String> {
         }
         _ => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            let program = [program.as_os_str(), OsStr::new("--store"), OsStr::new(store)];
             let kill::Verdict { cycles, acknowledged, unacknowledged, killed_while_opening, replayed, backups } =
                 kill::run::<S>(&program, arguments.cycles, arguments.seed)?;
             let what = format!(
@@ -82,8 +80,9 @@ fn run<S: Subject>(arguments: &Arguments, store: &str) -> Result<(), String> {
         }
     };
     println!(
-        "row {} ({store}): {what}, {replayed} records replayed: none lost, doubled or halved ({:.1} s)",
+        "row {} ({}): {what}, {replayed} records replayed: none lost, doubled or halved ({:.1} s)",
         arguments.row,
+        S::NAME,
         start.elapsed().as_secs_f64()
     );
     Ok(())

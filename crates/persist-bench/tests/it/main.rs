@@ -14,7 +14,7 @@ fn report_of(args: &[&str]) -> Vec<serde_json::Value> {
 
 #[test]
 fn every_workload_reports_persist_and_a_floor() {
-    let report = report_of(&["--tiny", "3000", "--full"]);
+    let report = report_of(&["--tiny", "3000"]);
     for workload in [
         "durable-1-thread",
         "durable-8-threads",
@@ -38,7 +38,6 @@ fn every_workload_reports_persist_and_a_floor() {
         "coll-durable-64-threads",
         "coll-flush-1000-at-1m",
         "lazy-load-1m",
-        "lazy-load-5m",
         "refresh-1000-at-100k",
         "coll-recover-at-1m",
         "coll-backup-1m",

@@ -371,7 +371,15 @@ fn a_store_is_restored_as_it_stood_at_any_moment_since_the_oldest_backup_while_i
         copy.put("k1").data(&json!({})).unwrap();
         copy.close().unwrap();
     }
+    // Nothing is said of the records before the first backup when no log is left.
+    let unlogged = base.path().join("unlogged");
+    CollectionStore::open(DATES[0], at(&unlogged, &clock)).unwrap().put("k").data(&json!({})).unwrap();
+    let no_record = clock_time(&clock);
+    clock.advance(Duration::from_secs(1));
+    CollectionStore::open(DATES[0], at(&unlogged, &clock)).unwrap().put("k").data(&json!({})).unwrap();
     let to = base.path().join("too_old");
+    let refused = CollectionStore::restore_to(&unlogged, no_record, DATES[2], at(&to, &clock)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
     let refused = CollectionStore::restore_to(&dir, before_backup, DATES[2], at(&to, &clock)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
     let gone = files(&dir.join(DATES[1])).into_iter().find(|name| name.ends_with(".gz")).unwrap();

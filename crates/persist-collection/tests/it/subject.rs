@@ -27,6 +27,7 @@ const HISTORY: &str = "
 subject! {
     /// A collection store.
     CollectionSubject(CollectionStore<Collection>) of persist_collection {
+        const NAME: &'static str = "collection";
         const PER_KEY: u64 = 6;
         const HAS_SPECIALS: bool = true;
         const HAS_COLLECTIONS: bool = true;

@@ -22,7 +22,7 @@ pub(super) struct CatchUp<M: Model> {
     database: Database,
     has: Seqs,
     lost: Seqs,
-    /// The lowest `seq` that was seen and is not to be in it.
+    /// The lowest `seq` that is known of and is not to be in it.
     beyond: Option<u64>,
     last_at: i64,
     /// The records of the next transaction.
@@ -42,13 +42,25 @@ impl<M: Model> CatchUp<M> {
         Ok(Self { appender, database, has, lost: Seqs::default(), beyond: None, last_at, records, bytes: 0, batch })
     }
 
+    /// Says that the record of this `seq` is not to be in it, which no line may show.
+    pub(super) fn end_before(&mut self, seq: u64) {
+        self.beyond = Some(self.beyond.map_or(seq, |beyond| beyond.min(seq)));
+    }
+
+    /// Says that the records up to this `seq` are to be in it, if no later one is seen that is not.
+    pub(super) fn expect_up_to(&mut self, seq: u64) {
+        if self.beyond.is_none() && self.has.last() < seq {
+            self.beyond = Some(seq.saturating_add(1));
+        }
+    }
+
     /// Brings in the lines of a segment that are not there yet, up to one that was written after `until`, in microseconds
     /// since 1970 UTC; a batch whole or not at all. Answers how many.
     pub(super) fn take(&mut self, mut lines: ReadBack, until: i64) -> Result<u64> {
         let mut taken = 0;
         while let Some(line) = lines.take_line() {
             if line.at > until {
-                self.beyond = Some(self.beyond.map_or(line.seq, |beyond| beyond.min(line.seq)));
+                self.end_before(line.seq);
                 break;
             }
             if let Some(from) = line.lost_from {

@@ -15,12 +15,12 @@ use super::folders;
 use super::manifest::Backup;
 use super::open::{Location, table_of};
 use super::restore::begin_aside;
-use super::retention::usable_backups;
+use super::retention::{published_watermark, usable_backups};
 use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, Table, aside, put_in_place, remove_journal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, read};
+use crate::fs::Fs;
 use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
@@ -191,15 +191,6 @@ fn refuse_left_out<M: Model>(segments: &[Archived], begun: &Begun<M>) -> Result<
         ErrorKind::Corrupt,
         format!("the history is not whole: the log of {folders} has to be brought in first"),
     ))
-}
-
-/// The watermark that the store last told others, if it can be read.
-fn published_watermark(fs: &dyn Fs, dir: &Path, store: &str) -> u64 {
-    let status = read(fs, &dir.join("status.json")).ok();
-    let status: Option<serde_json::Value> = status.and_then(|text| serde_json::from_slice(&text).ok());
-    let status = status.filter(|status| status.get("store").and_then(|id| id.as_str()) == Some(store));
-    let watermark = status.and_then(|status| status.get("stats")?.get("watermark")?.as_u64());
-    watermark.unwrap_or(0)
 }
 
 /// What the error of a missing or damaged history says that can be done.

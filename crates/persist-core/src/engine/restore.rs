@@ -9,7 +9,7 @@ use super::catch_up::{CatchUp, listed};
 use super::folders::{self, any_segment};
 use super::manifest::{Backup, BackupFile, Found};
 use super::open::{Location, table_of, take_locks};
-use super::retention::usable_backups;
+use super::retention::{published_watermark, usable_backups};
 use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, Table, aside, clear_aside, own_logs, put_in_place};
@@ -59,11 +59,12 @@ impl<M: Model> Engine<M> {
         options.validate()?;
         let fs = options.fs.as_ref();
         let no_store = || Error::config(format!("{} holds no store", from.display()));
-        let lineage = Identity::load(fs, from)?.ok_or_else(no_store)?.lineage;
+        let Identity { id, lineage, .. } = Identity::load(fs, from)?.ok_or_else(no_store)?;
         let (mut backup, mut seq, mut from_log) = (None, 0, 0);
         make_store::<M>(location, options, |table, store_id| {
-            let backups = usable_backups::<M>(fs, from, &lineage)?.into_iter().filter(|old| old.written <= moment);
-            backup = begin_aside(fs, table, backups, &location.database, store_id)?;
+            let backups = usable_backups::<M>(fs, from, &lineage)?.into_iter();
+            let (earlier, later): (Vec<_>, Vec<_>) = backups.partition(|backup| backup.written <= moment);
+            backup = begin_aside(fs, table, earlier, &location.database, store_id)?;
             backup.iter().try_for_each(|backup| refuse_other_purpose(backup, location))?;
             let database = Database::open(fs, &aside(&location.database), table)?;
             database.hand_over(store_id)?;
@@ -72,6 +73,8 @@ impl<M: Model> Engine<M> {
             for segment in archive.segments() {
                 from_log += catch_up.take(archive.read(segment)?, moment.unix_micros())?;
             }
+            later.iter().for_each(|backup| catch_up.end_before(backup.seq));
+            catch_up.expect_up_to(published_watermark(fs, from, &id));
             let missing = catch_up.missing();
             if !missing.is_empty() && options.recovery != RecoveryPolicy::Salvage {
                 let kind = if backup.is_none() { ErrorKind::Gone } else { ErrorKind::Corrupt };

@@ -17,7 +17,7 @@ use super::manifest::{Backup, BackupFile};
 use super::open::table_of;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, remove_if_there};
+use crate::fs::{Fs, read, remove_if_there};
 use crate::model::Model;
 use crate::wal::{Ancestor, SegmentId, is_left_out};
 
@@ -176,4 +176,13 @@ fn clear_folder(fs: &dyn Fs, folder: &Path) -> Result<()> {
 
 fn sync(fs: &dyn Fs, folder: &Path) -> Result<()> {
     fs.sync_dir(folder).map_err(|error| Error::io("cannot sync the folder", folder, error))
+}
+
+/// The watermark that the store last told others, if it can be read.
+pub(super) fn published_watermark(fs: &dyn Fs, dir: &Path, store: &str) -> u64 {
+    let status = read(fs, &dir.join("status.json")).ok();
+    let status: Option<serde_json::Value> = status.and_then(|text| serde_json::from_slice(&text).ok());
+    let status = status.filter(|status| status.get("store").and_then(|id| id.as_str()) == Some(store));
+    let watermark = status.and_then(|status| status.get("stats")?.get("watermark")?.as_u64());
+    watermark.unwrap_or(0)
 }

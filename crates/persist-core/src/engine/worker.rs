@@ -116,7 +116,7 @@ impl<M: Model> Worker<M> {
             Some((at, _)) => at <= now,
             None if waiting.bytes > self.shared.options.max_unflushed_bytes / 4 => true,
             None if self.next_flush <= now || waiting.records >= self.shared.options.batch_size => {
-                self.next_flush = self.next_flush.min(self.pause_until);
+                self.next_flush = self.pause_until;
                 self.pause_until <= now
             }
             None => false,

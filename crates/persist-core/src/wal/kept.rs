@@ -147,14 +147,13 @@ impl Recovery<'_> {
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
         let mut kept = Vec::new();
         for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
-            match Ends::read(self.fs, &path) {
-                Ok(Some(ends)) if self.is_ours(&ends) => {
+            let bytes = || self.fs.open(&path, Access::Read)?.len();
+            match Ends::read(self.fs, &path).and_then(|ends| Ok((ends, bytes()?))) {
+                Ok((Some(ends), bytes)) if self.is_ours(&ends) => {
                     let Ends { first_seq, last_seq, last_at, .. } = ends;
-                    let bytes = self.fs.open(&path, Access::Read).and_then(|file| file.len());
-                    let bytes = bytes.map_err(|error| Error::io("cannot open", &path, error))?;
                     kept.push(Segment { path, first_seq, last_seq, last_at, bytes });
                 }
-                ends => tracing::warn!(?path, ?ends, "a kept segment can't be read or is not this store's"),
+                found => tracing::warn!(?path, ?found, "a kept segment can't be read or is not this store's"),
             }
         }
         kept.sort_by_key(|segment| segment.last_seq);

@@ -13,3 +13,5 @@ mod roll;
 #[cfg(feature = "duckdb")]
 mod subscribe;
 mod wal;
+#[cfg(feature = "duckdb")]
+mod worker;

@@ -393,7 +393,9 @@ fn a_backup_of_another_model_is_a_schema_error() {
     let place = Place::new();
     let (_store, backup) = place.backed_up(&["a"]);
     let dir = place.dir("seats");
-    let location = Location { database: dir.join("data.duckdb"), dir, log_folder: None, purpose: "seats".to_owned() };
+    // Of the same purpose, so that the columns tell.
+    let purpose = backup.purpose.clone();
+    let location = Location { database: dir.join("data.duckdb"), dir, log_folder: None, purpose };
     let options = Options::default();
     let error = Engine::<Seats>::verify_backup(&backup.dir, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Schema, "{error}");

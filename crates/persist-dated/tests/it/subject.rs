@@ -14,6 +14,7 @@ const DATE: &str = "2025-01-15";
 subject! {
     /// A dated store, always of one date.
     DatedSubject(DatedStore<Dated>) of persist_dated {
+        const NAME: &'static str = "dated";
         const PER_KEY: u64 = 3;
         const HAS_SPECIALS: bool = true;
         const HAS_COLLECTIONS: bool = false;

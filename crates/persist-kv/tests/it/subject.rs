@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 subject! {
     /// A key-value store, its database beside the folder of its log.
     KvSubject(KvStore<Kv>) of persist_kv {
+        const NAME: &'static str = "kv";
         const PER_KEY: u64 = 1;
         const HAS_SPECIALS: bool = false;
         const HAS_COLLECTIONS: bool = false;

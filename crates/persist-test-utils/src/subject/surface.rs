@@ -64,6 +64,8 @@ impl Default for Settings {
 
 /// A store under test. The data of a record is what is read back.
 pub trait Subject: Sized + Send + Sync + 'static {
+    /// What it is called on the command line.
+    const NAME: &'static str;
     /// So many ids has each key.
     const PER_KEY: u64;
     /// Whether some fields of the data are special, and text in it may become a timestamp.
