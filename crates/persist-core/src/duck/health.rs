@@ -57,15 +57,26 @@ impl Database {
     fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Vec<String> {
         let mut problems = Vec::new();
         for table in self.tables_of(file) {
-            // The hash of a whole row needs every column of it, and so every block of the table.
-            let read =
-                connection.query_row(&format!("SELECT count(*), bit_xor(hash(t)) FROM {table} t"), [], |_| Ok(()));
-            if let Err(error) = read {
+            if let Err(error) = read_table(&connection, &table) {
                 problems
                     .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
             }
         }
         problems
+    }
+
+    /// Reads all that was ever written, in a model that keeps it, and the newest records.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a damaged file.
+    pub(crate) fn read_history(&self) -> Result<()> {
+        if self.table.history.is_none() {
+            return Ok(());
+        }
+        let connection = self.connect()?;
+        let tables = [DatabaseFile::Main, DatabaseFile::Latest].map(|file| self.tables_of(file)).concat();
+        let read = tables.iter().try_for_each(|table| read_table(&connection, table));
+        read.map_err(|error| failed("cannot read", &self.path, error))
     }
 
     fn tables_of(&self, file: DatabaseFile) -> Vec<String> {
@@ -117,4 +128,9 @@ impl Database {
         }
         Ok(found)
     }
+}
+
+/// The hash of a whole row needs every column of it, and so every block of the table.
+fn read_table(connection: &Connection, table: &str) -> duckdb::Result<()> {
+    connection.query_row(&format!("SELECT count(*), bit_xor(hash(t)) FROM {table} t"), [], |_| Ok(()))
 }
