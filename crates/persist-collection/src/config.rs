@@ -56,6 +56,14 @@ impl CollectionConfig {
         self
     }
 
+    /// Whether each opening reads both databases whole, and refuses a damaged one. Default `false`: only after a stop without
+    /// a close. (DuckDB looks at their headers and lists at each opening, and at a block when it reads it.)
+    #[must_use]
+    pub fn check_at_open(mut self, always: bool) -> Self {
+        self.options.check_at_open = always;
+        self
+    }
+
     /// Whether a store that was opened for the date of that day, in UTC, goes on in the folder of the next date at midnight.
     /// Default `true`. One that was opened for another date stays with it.
     #[must_use]

@@ -1,6 +1,7 @@
 //! A history that is damaged or missing: the steps that the error prints, the same in one call, and a store as it stood
 //! at an earlier moment.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,7 +269,16 @@ fn repair_finds_the_damaged_file_wherever_it_is_hit_and_leaves_a_sound_store_alo
         let at_byte = rng.below(bytes.len() as u64) as usize;
         bytes[at_byte] ^= 1 << rng.below(8);
         fs::write(copy.join(hit), bytes).unwrap();
+        let checked = CollectionStore::open(DATES[2], at(&copy, &crashed.clock).check_at_open(true)).map(drop);
         let report = CollectionStore::repair(at(&copy, &crashed.clock)).unwrap();
+        match checked {
+            Ok(()) => assert!(report.kept_as.is_empty(), "{at_byte}: {report:?}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(error.kind() == ErrorKind::Corrupt && text.contains(hit) && text.contains("3. Call"), "{text}");
+                assert_eq!(report.kept_as.len(), 1);
+            }
+        }
         histories += usize::from(!report.history.is_empty());
         latest += usize::from(!report.latest.is_empty());
         assert!(report.history.is_empty() || hit == HISTORY, "{at_byte}: {report:?}");
@@ -391,4 +401,49 @@ fn a_store_is_restored_as_it_stood_at_any_moment_since_the_oldest_backup_while_i
 fn clock_time(clock: &ManualClock) -> Timestamp {
     use persist_core::clock::Clock;
     Timestamp::from_unix_micros(clock.unix_micros())
+}
+
+/// Opening reads no rows. So a history with a damaged block opened, and `close` backed it up as it was; that backup, being
+/// the newest, was what a repair began with, and all was called sound.
+#[test]
+fn a_damaged_history_is_not_backed_up_and_is_repaired_of_the_backup_before() {
+    let base = tempfile::tempdir().unwrap();
+    let (dir, config) = (base.path(), || quiet(base.path()));
+    let store = CollectionStore::open(DATES[0], config()).unwrap();
+    let mut rng = Rng::new(1);
+    for part in 0..20 {
+        let mut batch = store.batch();
+        for n in 0..1000 {
+            // Several blocks of what can't be made smaller.
+            let text = (0..8).map(|_| format!("{:08x}", rng.below(1 << 32))).collect::<String>();
+            let item = format!("i{}", part * 1000 + n);
+            batch.put("k").collection("c").item(&item).data(&json!({"text": text})).unwrap();
+        }
+        batch.commit().unwrap();
+    }
+    store.close().unwrap();
+    // A block that has rows, and nothing that is read at opening.
+    let length = fs::metadata(dir.join(HISTORY)).unwrap().len();
+    let damage = |dir: &Path, block: u64| {
+        let file = fs::OpenOptions::new().write(true).open(dir.join(HISTORY)).unwrap();
+        file.write_all_at(&[0x55; 4096], 3 * 4096 + block * (256 << 10) + 8192).unwrap();
+    };
+    let is_unnoticed = |block: &u64| {
+        let copy = tempfile::tempdir().unwrap();
+        copy_as_crash_leaves_it(dir, copy.path());
+        damage(copy.path(), *block);
+        let opened = CollectionStore::open(DATES[1], quiet(copy.path()).backups(false));
+        opened.is_ok_and(|store| !store.check_database_health(DatabaseFile::Main).unwrap().is_empty())
+    };
+    damage(dir, (0..length / (256 << 10)).find(is_unnoticed).unwrap());
+
+    let store = CollectionStore::open(DATES[1], config()).unwrap();
+    assert_eq!(store.close().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(!dir.join(DATES[1]).join("manifest.json").exists());
+    let report = CollectionStore::repair(config()).unwrap();
+    assert!(!report.history.is_empty() && report.lost.is_empty(), "{report:?}");
+    assert_eq!(report.backup.unwrap().dir, dir.join(DATES[0]));
+    let store = CollectionStore::open(DATES[1], config()).unwrap();
+    assert_sound(&store);
+    assert_eq!(store.query("FROM storage_history").unwrap().len(), 20_000);
 }

@@ -70,6 +70,7 @@ impl Database {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) for a damaged file, or an id that the base holds more than once.
     pub(crate) fn check_rows(&self) -> Result<u64> {
+        self.read_history()?;
         let state = self.state()?;
         let mut read = 0;
         self.load(&mut |_| {

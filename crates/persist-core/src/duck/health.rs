@@ -5,7 +5,7 @@ use duckdb::Connection;
 use super::database::Database;
 use super::failure::failed;
 use super::schema::{OP, SEQ, quote};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Source;
 
 /// One of the files of a store's database.
@@ -26,16 +26,7 @@ impl Database {
         let failed = |error| failed("cannot check", &self.path, error);
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
-        let mut problems = Vec::new();
-        for table in self.tables_of(file) {
-            // The hash of a whole row needs every column of it, and so every block of the table.
-            let read =
-                connection.query_row(&format!("SELECT count(*), bit_xor(hash(t)) FROM {table} t"), [], |_| Ok(()));
-            if let Err(error) = read {
-                problems
-                    .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
-            }
-        }
+        let mut problems = self.unreadable(&connection, file);
         if problems.is_empty() {
             for (what, sql) in self.contradictions(&connection, file).map_err(failed)? {
                 let count: u64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
@@ -45,6 +36,47 @@ impl Database {
             }
         }
         Ok(problems)
+    }
+
+    /// Reads both files whole.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt), saying what can't be read.
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        let connection = self.connect()?;
+        for (file, held) in [DatabaseFile::Main, DatabaseFile::Latest].into_iter().zip(&self.files) {
+            let problems = self.unreadable(&connection, file);
+            if !problems.is_empty() {
+                let message = format!("{} is damaged: {}", held.path.display(), problems.join("; "));
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Vec<String> {
+        let mut problems = Vec::new();
+        for table in self.tables_of(file) {
+            if let Err(error) = read_table(&connection, &table) {
+                problems
+                    .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
+            }
+        }
+        problems
+    }
+
+    /// Reads all that was ever written, in a model that keeps it, and the newest records.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a damaged file.
+    pub(crate) fn read_history(&self) -> Result<()> {
+        if self.table.history.is_none() {
+            return Ok(());
+        }
+        let connection = self.connect()?;
+        let tables = [DatabaseFile::Main, DatabaseFile::Latest].map(|file| self.tables_of(file)).concat();
+        let read = tables.iter().try_for_each(|table| read_table(&connection, table));
+        read.map_err(|error| failed("cannot read", &self.path, error))
     }
 
     fn tables_of(&self, file: DatabaseFile) -> Vec<String> {
@@ -96,4 +128,9 @@ impl Database {
         }
         Ok(found)
     }
+}
+
+/// The hash of a whole row needs every column of it, and so every block of the table.
+fn read_table(connection: &Connection, table: &str) -> duckdb::Result<()> {
+    connection.query_row(&format!("SELECT count(*), bit_xor(hash(t)) FROM {table} t"), [], |_| Ok(()))
 }

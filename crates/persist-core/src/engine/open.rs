@@ -83,10 +83,16 @@ impl<M: Model> Engine<M> {
             Some(identity) => (identity, RecoveryReport::default()),
             None => create::<M>(location, &table, &options)?,
         };
-        if set_logs_aside(fs.as_ref(), &location.database, &table)? {
+        let was_closed = !set_logs_aside(fs.as_ref(), &location.database, &table)?;
+        if !was_closed {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }
+        let check = |database: Database| match M::HISTORY {
+            Some(_) if options.check_at_open || !was_closed => database.check_readable().map(|()| database),
+            _ => Ok(database),
+        };
         let database = open_database(fs.as_ref(), location, &table, &identity)
+            .and_then(check)
             .map_err(|error| with_cure::<M>(fs.as_ref(), &location.dir, error))?;
         let mut state = database.state()?;
         if state.applied > state.watermark {
