@@ -8,12 +8,7 @@ use crate::subject::KvSubject;
 
 fn config() -> ProptestConfig {
     let seeds = FileFailurePersistence::SourceParallel("proptest-regressions");
-    ProptestConfig {
-        cases: 8,
-        failure_persistence: Some(Box::new(seeds)),
-        max_shrink_iters: 100,
-        ..Default::default()
-    }
+    ProptestConfig { cases: 8, failure_persistence: Some(Box::new(seeds)), max_shrink_iters: 100, ..Default::default() }
 }
 
 proptest! {
