@@ -386,6 +386,7 @@ fn a_store_is_restored_as_it_stood_at_any_moment_since_the_oldest_backup_while_i
     let no_record = clock_time(&clock);
     clock.advance(Duration::from_secs(1));
     CollectionStore::open(DATES[0], at(&unlogged, &clock)).unwrap().put("k").data(&json!({})).unwrap();
+    fs::remove_file(unlogged.join("status.json")).unwrap();
     let to = base.path().join("too_old");
     let refused = CollectionStore::restore_to(&unlogged, no_record, DATES[2], at(&to, &clock)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
@@ -396,6 +397,24 @@ fn a_store_is_restored_as_it_stood_at_any_moment_since_the_oldest_backup_while_i
     let refused = CollectionStore::restore_to(&dir, "2030-01-01", DATES[2], at(&to, &clock)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
     assert!(CollectionStore::restore_to(base.path().join("none"), "2030-01-01", DATES[2], at(&to, &clock)).is_err());
+}
+
+#[test]
+fn of_a_batch_that_a_crash_cut_off_nothing_is_restored() {
+    let crashed = crashed();
+    let dir = crashed.dir.join(DATES[2]);
+    let segment = files(&dir).into_iter().rfind(|name| name.ends_with(".jsonl")).unwrap();
+    let text = fs::read_to_string(dir.join(&segment)).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let cut = lines.iter().rposition(|line| line.contains(r#""batch":"3/4""#)).unwrap();
+    fs::write(dir.join(&segment), lines[..=cut].join("\n") + "\n").unwrap();
+    let left = crashed.had[0].len() - (lines.len() - cut - 1) - 3;
+    fs::remove_file(crashed.dir.join("status.json")).unwrap();
+    let to = crashed.base.path().join("restored");
+    let restored = CollectionStore::restore_to(&crashed.dir, "2030-01-01", DATES[2], at(&to, &crashed.clock)).unwrap();
+    assert_eq!(restored.seq, left as u64);
+    let copy = CollectionStore::open(DATES[2], at(&to, &crashed.clock)).unwrap();
+    assert_eq!(told(&copy)[0], crashed.had[0][..left]);
 }
 
 fn clock_time(clock: &ManualClock) -> Timestamp {
