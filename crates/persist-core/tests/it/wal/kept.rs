@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use persist_core::fs::Fs;
-use persist_core::wal::{Log, Recovered, Recovery, RecoveryPolicy};
+use persist_core::wal::{Ancestor, Archive, Log, Recovered, Recovery, RecoveryPolicy};
 use persist_test_utils::{Fault, SimFs, What, errno};
 
 use super::driver::{Crash, DIR, Driver, Sizes, lineage, open, recover, segments_of};
@@ -214,4 +214,31 @@ fn a_crash_at_any_operation_of_keeping_and_removing_leaves_each_line_once() {
             }
         }
     }
+}
+
+#[test]
+fn an_archive_has_every_line_of_the_lineage_kept_or_not_and_none_beyond_its_bound() {
+    let (driver, covered) = log_of(60);
+    driver.log.keep_up_to(covered).unwrap();
+    let (fs, all) = (driver.fs.kill(), known(&driver, 1));
+    let mut ancestor = lineage().remove(0);
+    for bound in [None, Some(covered / 2), Some(covered + 3)] {
+        ancestor.last_seq = bound;
+        let lineage = [ancestor.clone(), Ancestor::present("another")];
+        let archive = Archive::open(&fs, &[PathBuf::from(DIR)], &lineage).unwrap();
+        let mut found = BTreeMap::new();
+        for segment in archive.segments() {
+            let mut lines = archive.read(segment).unwrap();
+            let mut last = 0;
+            while let Some(line) = lines.take_line() {
+                (last, _) = (line.seq, found.insert(line.seq, line.body().to_owned()));
+            }
+            assert_eq!((last, segment.is_kept), (segment.last_seq, segment.last_seq <= covered), "{segment:?}");
+        }
+        let wanted: BTreeMap<_, _> =
+            all.clone().into_iter().filter(|(seq, _)| bound.is_none_or(|b| *seq <= b)).collect();
+        assert_eq!(found, wanted, "{bound:?}");
+    }
+    let strangers = [Ancestor::present("another")];
+    assert!(Archive::open(&fs, &[PathBuf::from(DIR)], &strangers).unwrap().segments().is_empty());
 }
