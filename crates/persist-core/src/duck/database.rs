@@ -166,6 +166,11 @@ impl Database {
         Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog, files: vec![file] })
     }
 
+    /// The files as they are on the disk, by handles that were opened before DuckDB opened them.
+    pub(crate) fn raw_files(&self) -> impl Iterator<Item = (&Path, &dyn File)> {
+        self.files.iter().map(|held| (held.path.as_path(), held.raw.as_ref()))
+    }
+
     /// The main table.
     pub(crate) fn table(&self) -> &Table {
         &self.table

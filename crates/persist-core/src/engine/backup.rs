@@ -1,19 +1,22 @@
 //! Making a backup of a store, open and written or just closed, and checking one.
 //!
-//! Of a store that is open the copy is made by its own DuckDB instance, finished by another after the first has let go of
-//! it. The files of a closed one are copied as they are. Either is read back, and put in place as
-//! [`Backup::commit`] says.
+//! The files are copied as they are. Those of a store that is open do not change meanwhile: the keeper, which alone merges
+//! and checkpoints, has just done so and makes the copy itself. (DuckDB writes commits into its own log, and what it
+//! writes into the file before a commit goes where nothing is that a checkpoint needs, lest a crash cost a database.) The
+//! copies are read back, and put in place as [`Backup::commit`] says.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::manifest::{Backup, BackupFile, Found};
 use super::open::{make_folder, table_of};
 use super::shared::{Engine, Shared};
 use crate::config::Options;
-use crate::duck::{Database, Table, aside, clear_aside, refuse_own_logs, sync_aside};
+use crate::duck::{Table, aside, clear_aside, refuse_own_logs, sync_aside};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{self, Access, Fs, sync_ancestors};
-use crate::identity::new_id;
+use crate::fs::{self, Access, File, Fs, sync_ancestors};
 use crate::model::Model;
 use crate::timestamp::Timestamp;
 
@@ -35,7 +38,16 @@ impl<M: Model> Engine<M> {
             let message = format!("a backup needs a folder of its own, and {} holds {name}", dir.display());
             return Err(Error::config(message));
         }
-        self.shared.back_up_open(dir)
+        self.shared.back_up_open(dir, |table, path| {
+            let (table, path, made) = (table.clone(), path.to_owned(), Arc::new(Mutex::new(Vec::new())));
+            let copies = Arc::clone(&made);
+            self.on_keeper(move |shared| {
+                *copies.lock() = shared.copy_open(&table, &path)?;
+                Ok(())
+            })?;
+            let copies = std::mem::take(&mut *made.lock());
+            Ok(copies)
+        })
     }
 
     /// Reads a backup of such a store whole, and compares it with its manifest. Changes nothing.
@@ -52,11 +64,15 @@ impl<M: Model> Engine<M> {
 }
 
 impl<M: Model> Shared<M> {
-    /// Backs up the store while it is open.
-    pub(super) fn back_up_open(&self, dir: &Path) -> Result<Backup> {
+    /// Backs up the store while it is open; `copy` has the keeper [do so](Shared::copy_open), or is called by it.
+    pub(super) fn back_up_open(
+        &self,
+        dir: &Path,
+        copy: impl FnOnce(&Table, &Path) -> Result<Vec<BackupFile>>,
+    ) -> Result<Backup> {
         let reached = self.log.last_seq();
         self.flush_to(reached)?;
-        self.back_up(dir, reached, |table, path| self.copy_open(table, path))
+        self.back_up(dir, reached, copy)
     }
 
     /// Backs up the store when DuckDB has closed its files and nothing waits to be flushed.
@@ -108,29 +124,30 @@ impl<M: Model> Shared<M> {
         }
     }
 
-    fn copy_open(&self, table: &Table, path: &Path) -> Result<Vec<BackupFile>> {
-        let fs = self.options.fs.as_ref();
-        let copied = self.database.get()?.copy_to(&aside(path), &format!("persist_backup_{}", new_id()));
-        if let Err(error) = &copied {
-            self.report_invalid(error);
-        }
-        copied?;
-        let database = Database::open(fs, &aside(path), table)?;
-        // So that the table itself is the whole for whoever opens the file.
-        database.merge()?;
-        database.close_aside()?;
-        table.files(path).iter().map(|file| BackupFile::of(fs, &aside(file), file, None)).collect()
+    /// Copies the files aside while others use the store. To be called by the keeper's thread.
+    pub(super) fn copy_open(&self, table: &Table, path: &Path) -> Result<Vec<BackupFile>> {
+        self.compact_database()?;
+        // While it is held, no other instance is opened.
+        let database = self.database.get()?;
+        let files = database.raw_files().zip(table.files(path));
+        files.map(|((from, raw), to)| copy_file(self.options.fs.as_ref(), from, raw, &to)).collect()
     }
 }
 
-/// Copies a database file that DuckDB has closed, and reads the copy back.
+/// Copies a database file that DuckDB has closed.
 fn copy_closed(fs: &dyn Fs, from: &Path, to: &Path) -> Result<BackupFile> {
     refuse_own_logs(fs, from)?;
+    let raw = fs.open(from, Access::Read).map_err(|error| Error::io("cannot open", from, error))?;
+    copy_file(fs, from, raw.as_ref(), to)
+}
+
+/// Copies a file aside, and reads the copy back.
+fn copy_file(fs: &dyn Fs, from: &Path, raw: &dyn File, to: &Path) -> Result<BackupFile> {
     let copy: PathBuf = aside(to);
     let file = fs.open(&copy, Access::CreateNew).map_err(|error| Error::io("cannot create", &copy, error))?;
-    let written = BackupFile::of(fs, from, to, Some(file.as_ref()))?;
+    let written = BackupFile::copied(from, raw, to, file.as_ref())?;
     drop(file);
-    let read = BackupFile::of(fs, &copy, to, None)?;
+    let read = BackupFile::of(fs, &copy, to)?;
     if read == written {
         return Ok(read);
     }

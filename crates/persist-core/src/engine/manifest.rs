@@ -55,8 +55,18 @@ pub struct BackupFile {
 
 impl BackupFile {
     /// What a file is whose bytes are read, and copied on the way if there is where to.
-    pub(super) fn of(fs: &dyn Fs, path: &Path, name: &Path, copy: Option<&dyn File>) -> Result<Self> {
-        let (bytes, crc) = checksum(fs, path, copy)?;
+    pub(super) fn of(fs: &dyn Fs, path: &Path, name: &Path) -> Result<Self> {
+        let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
+        Self::read(path, raw.as_ref(), name, None)
+    }
+
+    /// The same of a file that is open, whose bytes are copied on the way.
+    pub(super) fn copied(path: &Path, raw: &dyn File, name: &Path, copy: &dyn File) -> Result<Self> {
+        Self::read(path, raw, name, Some(copy))
+    }
+
+    fn read(path: &Path, raw: &dyn File, name: &Path, copy: Option<&dyn File>) -> Result<Self> {
+        let (bytes, crc) = checksum(path, raw, copy)?;
         let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, bytes, crc })
     }
@@ -192,7 +202,7 @@ impl Backup {
         let mut files = Vec::new();
         for file in table.files(&path) {
             refuse_own_logs(fs, &file)?;
-            files.push(BackupFile::of(fs, &file, &file, None)?);
+            files.push(BackupFile::of(fs, &file, &file)?);
         }
         self.expect(&path, &self.found_with(files.clone()))?;
         self.expect(&path, &Found::in_files(fs, &path, files, table)?)
@@ -254,10 +264,9 @@ fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The length and the CRC-32 of a file, which is copied on the way if there is where to.
-fn checksum(fs: &dyn Fs, path: &Path, copy: Option<&dyn File>) -> Result<(u64, String)> {
-    let file = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
+fn checksum(path: &Path, raw: &dyn File, copy: Option<&dyn File>) -> Result<(u64, String)> {
     let mut crc = crc32fast::Hasher::new();
-    let read = read_in_pieces(file.as_ref(), &mut |offset, piece| {
+    let read = read_in_pieces(raw, &mut |offset, piece| {
         crc.update(piece);
         copy.map_or(Ok(()), |copy| crate::fs::write_all_at(copy, offset, piece))
     });

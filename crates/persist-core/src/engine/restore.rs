@@ -169,7 +169,8 @@ fn copy_backup(fs: &dyn Fs, table: &Table, backup: &Backup, database: &Path) -> 
         clear_aside(fs, &to)?;
         let copy = aside(&to);
         let file = fs.open(&copy, Access::CreateNew).map_err(|error| Error::io("cannot create", &copy, error))?;
-        files.push(BackupFile::of(fs, from, from, Some(file.as_ref()))?);
+        let raw = fs.open(from, Access::Read).map_err(|error| Error::io("cannot open", from, error))?;
+        files.push(BackupFile::copied(from, raw.as_ref(), from, file.as_ref())?);
     }
     backup.expect(&source, &backup.found_with(files.clone()))?;
     backup.expect(&source, &Found::in_files(fs, &aside(database), files, table)?)

@@ -73,7 +73,9 @@ impl<M: Model> Shared<M> {
     /// Has a backup in a folder that the log has left while the store goes on, if the options say so.
     pub(super) fn back_up_former(&self, folder: &Path) -> Result<()> {
         match self.keeps_backups() {
-            true => self.renew_backup(folder, |folder| self.back_up_open(folder)),
+            true => {
+                self.renew_backup(folder, |folder| self.back_up_open(folder, |table, path| self.copy_open(table, path)))
+            }
             false => Ok(()),
         }
     }

@@ -103,7 +103,7 @@ impl<M: Model> Engine<M> {
     }
 
     /// Has the keeper do this, which no merge may run beside.
-    fn on_keeper(&self, work: impl FnOnce(&Shared<M>) -> Result<()> + Send + 'static) -> Result<()> {
+    pub(super) fn on_keeper(&self, work: impl FnOnce(&Shared<M>) -> Result<()> + Send + 'static) -> Result<()> {
         let (done, answer) = flume::bounded(1);
         self.shared.charge(keeper::Chore::Do(Box::new(work), done));
         self.shared.answer(&answer, || self.shared.keeper.is_disconnected())
