@@ -83,7 +83,8 @@ impl<M: Model> Engine<M> {
             Some(identity) => (identity, RecoveryReport::default()),
             None => create::<M>(location, &table, &options)?,
         };
-        let was_closed = !set_logs_aside(fs.as_ref(), &location.database, &table)?;
+        let has_log = folders::any_segment::<M>(fs.as_ref(), &location.dir)?.is_some();
+        let was_closed = !set_logs_aside(fs.as_ref(), &location.database, &table)? && !has_log;
         if !was_closed {
             tracing::info!(database = %location.database.display(), "the store was not closed; recovering it from its log");
         }

@@ -105,6 +105,10 @@ impl<M: Model> Rebuild<M> {
             return Ok(());
         }
         let fs = self.options.fs.as_ref();
+        // Of one that was being put in place the files may have their names already.
+        for folder in folders::all::<M>(fs, &self.location.dir)? {
+            Backup::settle(fs, &folder, &self.table.files(&self.table.backup_in(&folder)))?;
+        }
         let (database, id) = (&self.location.database, &self.identity.id);
         let backups = usable_backups::<M>(fs, &self.location.dir, &self.identity.lineage)?;
         let backup = begin_aside(fs, &self.table, backups, database, id)?;
