@@ -57,7 +57,7 @@ impl Database {
     fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Vec<String> {
         let mut problems = Vec::new();
         for table in self.tables_of(file) {
-            if let Err(error) = read_table(&connection, &table) {
+            if let Err(error) = read_table(connection, &table) {
                 problems
                     .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
             }
