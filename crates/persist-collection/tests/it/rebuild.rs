@@ -227,3 +227,53 @@ fn a_batch_with_a_damaged_line_is_left_out_whole() {
     let items: Vec<String> = restored.get_key_in("k", "").unwrap().into_keys().collect();
     assert_eq!(items, ["after"]);
 }
+
+#[test]
+fn a_history_older_than_the_kept_log_is_not_gone_on_with() {
+    let (base, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(NOON)));
+    let (dir, copy) = (base.path().join("store"), base.path().join("crashed"));
+    let store = CollectionStore::open(DATES[0], at(&dir, &clock)).unwrap();
+    write(&store, &clock, 1, 30);
+    store.close().unwrap();
+    let store = CollectionStore::open(DATES[1], at(&dir, &clock)).unwrap();
+    write(&store, &clock, 2, 30);
+    store.refresh_latest().unwrap();
+    copy_as_crash_leaves_it(&dir, &copy);
+    for name in [HISTORY, LATEST] {
+        fs::copy(copy.join(DATES[0]).join(format!("{name}.backup")), copy.join(name)).unwrap();
+    }
+    let opened = CollectionStore::open(DATES[1], at(&copy, &clock)).map(|store| told(&store)[0].len());
+    assert_eq!(opened.map_err(|error| error.kind()), Err(ErrorKind::Corrupt));
+    let report = CollectionStore::repair(at(&copy, &clock)).unwrap();
+    assert!(report.from_log > 0, "{report:?}");
+    let repaired = CollectionStore::open(DATES[1], at(&copy, &clock)).unwrap();
+    assert_eq!(told(&repaired), told(&store));
+}
+
+#[test]
+fn newest_records_of_a_longer_history_are_gone_for_good_once_it_is_open() {
+    let (base, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(NOON)));
+    let dir = base.path().join("store");
+    let open = || CollectionStore::open(DATES[0], at(&dir, &clock)).unwrap();
+    let store = open();
+    write(&store, &clock, 1, 20);
+    store.close().unwrap();
+    let short = fs::read(dir.join(HISTORY)).unwrap();
+    let store = open();
+    store.put("ghost").data(&json!({})).unwrap();
+    write(&store, &clock, 2, 20);
+    store.close().unwrap();
+    fs::write(dir.join(HISTORY), short).unwrap();
+
+    let store = open();
+    let ahead = base.path().join("ahead");
+    copy_as_crash_leaves_it(&dir, &ahead);
+    write(&store, &clock, 3, 60);
+    let had = told(&store);
+    store.close().unwrap();
+    // A crash after the history's checkpoint and before the other's.
+    fs::copy(ahead.join(LATEST), dir.join(LATEST)).unwrap();
+    let store = open();
+    assert_eq!(told(&store), had);
+    assert_sound(&store);
+}
