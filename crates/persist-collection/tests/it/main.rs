@@ -11,6 +11,7 @@ mod lazy;
 mod open;
 mod past;
 mod property;
+mod rebuild;
 mod repair;
 mod store;
 mod subject;

@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use crate::{files, quiet, rows};
 
-const DATES: [&str; 3] = ["2025-12-22", "2025-12-23", "2025-12-24"];
-const HISTORY: &str = "storage_history.duckdb";
-const LATEST: &str = "storage_latest.duckdb";
-const NOON: i64 = 1_766_577_600_000_000;
+pub(crate) const DATES: [&str; 3] = ["2025-12-22", "2025-12-23", "2025-12-24"];
+pub(crate) const HISTORY: &str = "storage_history.duckdb";
+pub(crate) const LATEST: &str = "storage_latest.duckdb";
+pub(crate) const NOON: i64 = 1_766_577_600_000_000;
 
 /// So many writes of every kind, a second apart, to items that were there before and new ones.
-fn write(store: &CollectionStore, clock: &ManualClock, seed: u64, writes: u64) {
+pub(crate) fn write(store: &CollectionStore, clock: &ManualClock, seed: u64, writes: u64) {
     let mut rng = Rng::new(seed);
     for n in 0..writes {
         clock.advance(Duration::from_secs(1));
@@ -41,18 +41,18 @@ fn write(store: &CollectionStore, clock: &ManualClock, seed: u64, writes: u64) {
     }
 }
 
-fn at(dir: &Path, clock: &Arc<ManualClock>) -> CollectionConfig {
+pub(crate) fn at(dir: &Path, clock: &Arc<ManualClock>) -> CollectionConfig {
     let clock: Arc<ManualClock> = Arc::clone(clock);
     quiet(dir).clock(clock)
 }
 
 /// Everything that the store has: all writes, and the newest of each item.
-fn told(store: &CollectionStore) -> [Vec<Vec<Value>>; 2] {
+pub(crate) fn told(store: &CollectionStore) -> [Vec<Vec<Value>>; 2] {
     let history = rows(store, "SELECT * EXCLUDE (persist_op) FROM storage_history ORDER BY persist_seq");
     [history, rows(store, "SELECT * FROM storage_latest ORDER BY ALL")]
 }
 
-fn assert_sound(store: &CollectionStore) {
+pub(crate) fn assert_sound(store: &CollectionStore) {
     for file in [DatabaseFile::Main, DatabaseFile::Latest] {
         assert_eq!(store.check_database_health(file).unwrap(), [""; 0]);
     }
@@ -60,14 +60,14 @@ fn assert_sound(store: &CollectionStore) {
 
 /// A crashed store: a backup of the first date, kept logs of the second and third, and a log that was not flushed. With
 /// what it had.
-struct Crashed {
+pub(crate) struct Crashed {
     base: tempfile::TempDir,
-    dir: PathBuf,
-    clock: Arc<ManualClock>,
-    had: [Vec<Vec<Value>>; 2],
+    pub(crate) dir: PathBuf,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) had: [Vec<Vec<Value>>; 2],
 }
 
-fn crashed() -> Crashed {
+pub(crate) fn crashed() -> Crashed {
     let base = tempfile::tempdir().unwrap();
     let (dir, copy) = (base.path().join("store"), base.path().join("crashed"));
     let clock = Arc::new(ManualClock::new(NOON));
@@ -91,15 +91,15 @@ fn crashed() -> Crashed {
 }
 
 impl Crashed {
-    fn open(&self) -> Result<CollectionStore, Error> {
+    pub(crate) fn open(&self) -> Result<CollectionStore, Error> {
         CollectionStore::open(DATES[2], at(&self.dir, &self.clock))
     }
 
-    fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.dir.join(name)).unwrap();
     }
 
-    fn kept(&self, date: &str) -> Vec<PathBuf> {
+    pub(crate) fn kept(&self, date: &str) -> Vec<PathBuf> {
         let dir = self.dir.join(date);
         files(&dir).iter().filter(|name| name.ends_with(".gz")).map(|name| dir.join(name)).collect()
     }
@@ -198,7 +198,7 @@ fn a_date_that_is_left_out_and_records_that_are_nowhere_are_named_and_nothing_is
 }
 
 /// The `seq` of a row of the history, which is its last column.
-fn seq(row: &[Value]) -> u64 {
+pub(crate) fn seq(row: &[Value]) -> u64 {
     row.last().unwrap().as_u64().unwrap()
 }
 

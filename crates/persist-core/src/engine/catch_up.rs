@@ -71,6 +71,11 @@ impl<M: Model> CatchUp<M> {
                 if place.is_none_or(|batch| batch.number == 1) {
                     self.batch.clear();
                 }
+                if place.is_some_and(|batch| batch.number as usize != self.batch.len() + 1) {
+                    // A line of it is not there, so it is left out.
+                    self.batch.clear();
+                    continue;
+                }
                 self.batch.push(Arc::new(codec::record::<M>(&line)?));
                 if place.is_none_or(|batch| batch.number == batch.of) {
                     taken += self.take_batch()?;
@@ -101,6 +106,14 @@ impl<M: Model> CatchUp<M> {
         self.records.clear();
         self.bytes = 0;
         Ok(())
+    }
+
+    /// Goes on without the records up to this `seq` that are not in it: theirs is not given again.
+    pub(super) fn go_on_after(&mut self, seq: u64) -> Result<()> {
+        if self.has.last() < seq {
+            self.has.add(self.has.last() + 1, seq);
+        }
+        self.append()
     }
 
     /// The `seq`s of the records that are in the database, and of those that the log says are lost.

@@ -32,7 +32,7 @@ use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
 use crate::record::Record;
-use crate::wal::{Log, LogOptions, Recovered, Recovery, RecoveryReport};
+use crate::wal::{Archive, Log, LogOptions, Recovered, Recovery, RecoveryReport};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -100,6 +100,10 @@ impl<M: Model> Engine<M> {
             // Of a history that went further than this one: what it says is of no known write.
             tracing::warn!(database = %location.database.display(), "the newest records are made anew of the history");
             database.rebuild_base()?;
+            // Lest the file come to have them again after a crash, when the history has gone on past them.
+            if !database.checkpoint(fs.as_ref())? {
+                return Err(Error::new(ErrorKind::Busy, "DuckDB refuses the checkpoint of an opening"));
+            }
             state = database.state()?;
         }
         if !identity.lineage.iter().any(|ancestor| ancestor.store == state.store_id) {
@@ -111,6 +115,7 @@ impl<M: Model> Engine<M> {
             );
             return Err(Error::config(message));
         }
+        refuse_older_than_log::<M>(fs.as_ref(), location, &identity, state.watermark)?;
         let recovered = Recovery::new(fs.as_ref(), options.clock.as_ref(), &log_dir, &identity.lineage)
             .also_in(&folders::all::<M>(fs.as_ref(), &location.dir)?)
             .watermark(state.watermark)
@@ -249,6 +254,34 @@ pub(super) fn is_missing(fs: &dyn Fs, location: &Location) -> Result<bool> {
     let exists = fs.exists(&location.database);
     let exists = exists.map_err(|error| Error::io("cannot look for", &location.database, error))?;
     Ok(!exists && Identity::load(fs, &location.dir)?.is_some())
+}
+
+/// Refuses a history that has not all that was kept of the log: of a segment only what a database has for certain is kept.
+fn refuse_older_than_log<M: Model>(
+    fs: &dyn Fs,
+    location: &Location,
+    identity: &Identity,
+    watermark: u64,
+) -> Result<()> {
+    let refused = |lack: String| Error::new(ErrorKind::Corrupt, format!("{} {lack}", location.database.display()));
+    match kept_beyond::<M>(fs, &location.dir, identity, watermark)? {
+        Some(lack) => Err(with_cure::<M>(fs, &location.dir, refused(lack))),
+        None => Ok(()),
+    }
+}
+
+/// What a history that ends at this `seq` lacks of the kept log.
+pub(super) fn kept_beyond<M: Model>(
+    fs: &dyn Fs,
+    dir: &Path,
+    identity: &Identity,
+    watermark: u64,
+) -> Result<Option<String>> {
+    if M::HISTORY.is_none() {
+        return Ok(None);
+    }
+    let last = Archive::open_kept(fs, &folders::all::<M>(fs, dir)?, &identity.lineage)?.last_kept();
+    Ok((watermark < last).then(|| format!("ends at record {watermark}, and the kept log at {last}")))
 }
 
 /// Adds what can be done to the error of a damaged database.

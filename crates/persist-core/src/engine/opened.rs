@@ -48,11 +48,18 @@ impl<M: Model> Opened<M> {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt), saying what to do, while the history is missing.
     pub fn in_service(&self) -> Result<&Engine<M>> {
-        let refused = || match self.rebuild.lock().as_ref() {
-            Some(rebuild) => rebuild.refusal(),
-            None => Error::new(ErrorKind::Closed, "the store could not be brought into service: open it again"),
-        };
-        self.engine.get().ok_or_else(refused)
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let rebuild = self.rebuild.lock();
+        match (self.engine.get(), rebuild.as_ref()) {
+            // Another call has brought it into service meanwhile.
+            (Some(engine), _) => Ok(engine),
+            (None, Some(rebuild)) => Err(rebuild.refusal()),
+            (None, None) => {
+                Err(Error::new(ErrorKind::Closed, "the store could not be brought into service: open it again"))
+            }
+        }
     }
 
     /// Brings what the log has in the folder of this name into a history that is being rebuilt, which begins with the
@@ -74,10 +81,14 @@ impl<M: Model> Opened<M> {
     /// [`Engine::rebuild_latest`].
     pub fn rebuild_latest(&self) -> Result<u64> {
         let mut rebuild = self.rebuild.lock();
-        let Some(unfinished) = rebuild.as_mut() else { return self.in_service()?.rebuild_latest() };
-        unfinished.put_in_place()?;
-        let Some(whole) = rebuild.take() else { return Ok(0) };
-        drop(rebuild);
+        if let Some(unfinished) = rebuild.as_mut() {
+            unfinished.put_in_place()?;
+        }
+        let Some(whole) = rebuild.take() else {
+            drop(rebuild);
+            return self.in_service()?.rebuild_latest();
+        };
+        // Who asks meanwhile waits for what comes of it.
         let engine = whole.open()?;
         let count = engine.stats().base_rows;
         let _ = self.engine.set(engine);

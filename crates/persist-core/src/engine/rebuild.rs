@@ -125,12 +125,14 @@ impl<M: Model> Rebuild<M> {
     pub(super) fn put_in_place(&mut self) -> Result<Origin> {
         self.begin()?;
         let fs = self.options.fs.as_ref();
-        let Some(begun) = &self.begun else { return Ok(Origin::default()) };
+        let newest_known = self.newest_known()?;
+        let Some(begun) = &mut self.begun else { return Ok(Origin::default()) };
         let all = folders::all::<M>(fs, &self.location.dir)?;
         let archive = Archive::open(fs, &all, &self.identity.lineage)?;
         refuse_left_out(archive.segments(), begun)?;
         let mut lost = begun.catch_up.lost().ranges();
-        let missing = missing(begun.catch_up.has(), archive.segments(), self.newest_known()?);
+        let newest_known = newest_known.max(archive.last_kept());
+        let missing = missing(begun.catch_up.has(), archive.segments(), newest_known);
         if !missing.is_empty() && self.options.recovery != RecoveryPolicy::Salvage {
             let message = format!(
                 "the records {} of {} are in no backup and in no log; open with RecoveryPolicy::Salvage to go on without them",
@@ -140,6 +142,11 @@ impl<M: Model> Rebuild<M> {
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         lost.extend(missing);
+        let last = begun.catch_up.has().last();
+        let left = archive.segments().iter().filter(|segment| !segment.is_kept && segment.last_seq > last);
+        // Recovery goes on from here, with what is left of the log; nothing comes before that any more.
+        let before_left = left.map(|segment| segment.first_seq.saturating_sub(1)).min();
+        begun.catch_up.go_on_after(before_left.unwrap_or(newest_known))?;
         let Some(Begun { catch_up, backup, .. }) = self.begun.take() else { return Ok(Origin::default()) };
         let database = catch_up.end();
         database.merge()?;

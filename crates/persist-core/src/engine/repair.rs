@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::database::set_logs_aside;
 use super::folders;
 use super::manifest::Backup;
-use super::open::{Location, table_of, take_marked_locks};
+use super::open::{Location, kept_beyond, table_of, take_marked_locks};
 use super::rebuild::Rebuild;
 use super::shared::Engine;
 use crate::config::Options;
@@ -48,9 +48,8 @@ impl<M: Model> Engine<M> {
         options.validate()?;
         let fs = std::sync::Arc::clone(&options.fs);
         let fs = fs.as_ref();
-        if Identity::load(fs, &location.dir)?.is_none() {
-            return Err(Error::config(format!("{} holds no store", location.dir.display())));
-        }
+        let no_store = || Error::config(format!("{} holds no store", location.dir.display()));
+        let identity = Identity::load(fs, &location.dir)?.ok_or_else(no_store)?;
         // The newest there is: with a later one the others would grow old by it.
         let newest = folders::all::<M>(fs, &location.dir)?.into_iter().next_back();
         let newest = newest.and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()));
@@ -58,7 +57,7 @@ impl<M: Model> Engine<M> {
         let locks = take_marked_locks::<M>(fs, location)?;
         let table = table_of::<M>(&options)?;
         set_logs_aside(fs, &location.database, &table)?;
-        let mut report = examine(fs, &location.database, &table)?;
+        let mut report = examine::<M>(fs, location, &identity, &table)?;
         let files = table.files(&location.database);
         for (file, problems) in files.iter().zip([&report.history, &report.latest]) {
             if !problems.is_empty() {
@@ -84,7 +83,8 @@ impl<M: Model> Engine<M> {
 }
 
 /// What is wrong with each of the files.
-fn examine(fs: &dyn Fs, path: &Path, table: &Table) -> Result<RepairReport> {
+fn examine<M: Model>(fs: &dyn Fs, location: &Location, identity: &Identity, table: &Table) -> Result<RepairReport> {
+    let path = &location.database;
     let mut report = RepairReport::default();
     let files = table.files(path);
     for (file, problems) in files.iter().zip([&mut report.history, &mut report.latest]) {
@@ -99,6 +99,10 @@ fn examine(fs: &dyn Fs, path: &Path, table: &Table) -> Result<RepairReport> {
         match Database::open(fs, path, table) {
             Ok(database) => {
                 report.history = damage(database.check_health(DatabaseFile::Main))?;
+                if report.history.is_empty() {
+                    let watermark = database.state()?.watermark;
+                    report.history.extend(kept_beyond::<M>(fs, &location.dir, identity, watermark)?);
+                }
                 if report.history.is_empty() {
                     report.latest = damage(database.check_health(DatabaseFile::Latest))?;
                 }

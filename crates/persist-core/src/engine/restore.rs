@@ -62,6 +62,8 @@ impl<M: Model> Engine<M> {
         let Identity { id, lineage, .. } = Identity::load(fs, from)?.ok_or_else(no_store)?;
         let (mut backup, mut seq, mut from_log) = (None, 0, 0);
         make_store::<M>(location, options, |table, store_id| {
+            // First: in use, it goes on while its log is read.
+            let published = published_watermark(fs, from, &id);
             let backups = usable_backups::<M>(fs, from, &lineage)?.into_iter();
             let (earlier, later): (Vec<_>, Vec<_>) = backups.partition(|backup| backup.written <= moment);
             backup = begin_aside(fs, table, earlier, &location.database, store_id)?;
@@ -74,7 +76,7 @@ impl<M: Model> Engine<M> {
                 from_log += catch_up.take(archive.read(segment)?, moment.unix_micros())?;
             }
             later.iter().for_each(|backup| catch_up.end_before(backup.seq));
-            catch_up.expect_up_to(published_watermark(fs, from, &id));
+            catch_up.expect_up_to(published.max(archive.last_kept()));
             let missing = catch_up.missing();
             if !missing.is_empty() && options.recovery != RecoveryPolicy::Salvage {
                 let kind = if backup.is_none() { ErrorKind::Gone } else { ErrorKind::Corrupt };

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kept::{Ends, ReadBack, read_lines};
+use super::kept::{Ends, ReadBack, read_lines_still_there};
 use super::name::{self, SegmentId};
 use super::reader::Scan;
 use super::recover::Ancestor;
@@ -40,6 +40,18 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io).
     pub fn open(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor]) -> Result<Self> {
+        Self::find(fs, folders, lineage, false)
+    }
+
+    /// As [`open`](Self::open), of the kept segments alone, of which only the headers are read.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io).
+    pub fn open_kept(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor]) -> Result<Self> {
+        Self::find(fs, folders, lineage, true)
+    }
+
+    fn find(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor], only_kept: bool) -> Result<Self> {
         let mut archive = Self { fs, lineage, segments: Vec::new() };
         for folder in folders {
             let names = fs.list(folder).map_err(|error| Error::io("cannot list", folder, error))?;
@@ -47,8 +59,8 @@ impl<'a> Archive<'a> {
                 let path = folder.join(&name);
                 let segment = match (name::is_kept(&name), SegmentId::parse(&name)) {
                     (true, _) => archive.kept(&path)?,
-                    (false, Some(_)) => archive.of_log(&path)?,
-                    (false, None) => continue,
+                    (false, Some(_)) if !only_kept => archive.of_log(&path)?,
+                    (false, _) => continue,
                 };
                 match segment {
                     Some(segment) => archive.segments.push(segment),
@@ -63,6 +75,11 @@ impl<'a> Archive<'a> {
     /// The segments, by their first `seq`.
     pub fn segments(&self) -> &[Archived] {
         &self.segments
+    }
+
+    /// The last `seq` in any kept segment, by what they say; 0 where there is none.
+    pub fn last_kept(&self) -> u64 {
+        self.segments.iter().filter(|segment| segment.is_kept).map(|segment| segment.last_seq).max().unwrap_or(0)
     }
 
     /// Reads the good lines of a segment; those that bridge damage are among them.
@@ -95,7 +112,7 @@ impl<'a> Archive<'a> {
 
     /// Without what does not count under the id of the store that wrote it.
     fn scan(&self, path: &Path) -> Result<Scan> {
-        let bytes = read_lines(self.fs, path).map_err(|error| Error::io("cannot read", path, error))?;
+        let bytes = read_lines_still_there(self.fs, path)?;
         let mut scan = Scan::new(SegmentId(0), path.to_owned(), bytes);
         match scan.store.as_deref().and_then(|store| self.bound(store)) {
             Some(bound) => scan.void_after(bound),

@@ -99,17 +99,7 @@ impl Log {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io).
     pub fn read_back(&self, segment: &Segment, from: u64, to: u64) -> Result<ReadBack> {
-        // The segment may be compressed at this moment, never the other way round.
-        let bytes = match read_lines(self.fs.as_ref(), &segment.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match read_lines(self.fs.as_ref(), &name::kept(&segment.path)) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-                    read => read,
-                }
-            }
-            read => read,
-        };
-        let bytes = bytes.map_err(|error| Error::io("cannot read", &segment.path, error))?;
+        let bytes = read_lines_still_there(self.fs.as_ref(), &segment.path)?;
         let mut scan = Scan::new(SegmentId(0), segment.path.clone(), bytes);
         scan.lines.retain(|place| (from..=to).contains(&place.seq) && !place.is_bridge);
         Ok(ReadBack::of(scan))
@@ -219,8 +209,18 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> 
     Ok(Some(compressed.len() as u64))
 }
 
+/// The bytes of a segment of a log in use, which may be compressed at this moment, or removed: there is nothing then.
+pub(super) fn read_lines_still_there(fs: &dyn Fs, path: &Path) -> Result<Vec<u8>> {
+    let is_gone = |read: &io::Result<_>| matches!(read, Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let mut read = read_lines(fs, path);
+    if is_gone(&read) {
+        read = read_lines(fs, &name::kept(path));
+    }
+    if is_gone(&read) { Ok(Vec::new()) } else { read.map_err(|error| Error::io("cannot read", path, error)) }
+}
+
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
-pub(super) fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let bytes = read(fs, path)?;
     if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
         return Ok(bytes);

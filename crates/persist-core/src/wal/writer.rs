@@ -527,7 +527,9 @@ impl Append<'_> {
     /// Takes a line. It is written by the next [`Log::wait`] that needs it, not here.
     pub fn push(&mut self, body: Body, marks: Marks) -> Stamp {
         let shared = &mut *self.shared;
-        let at = self.log.clock.unix_micros().max(shared.last_at);
+        let is_within_batch = marks.batch.is_some_and(|batch| batch.number > 1);
+        // A batch has one moment, so that none divides it.
+        let at = if is_within_batch { shared.last_at } else { self.log.clock.unix_micros().max(shared.last_at) };
         let stamp = Stamp { seq: shared.next_seq, at };
         shared.last_at = at;
         shared.next_seq += 1;
