@@ -429,11 +429,15 @@ fn a_backup_after_midnight_that_fails_is_tried_again_a_minute_later() {
         tried.fetch_add(1, Ordering::SeqCst);
         if broken.load(Ordering::SeqCst) { Err(std::io::Error::other("no")) } else { Ok(()) }
     });
+    for old in ["2025-12-19", "2025-12-20"] {
+        day(with_clock(dir.path(), &clock), old, 1);
+    }
     let config = with_clock(dir.path(), &clock).fs(Arc::new(disk));
     let store = CollectionStore::open("2025-12-24", config).unwrap();
     put(&store, 1);
     clock.advance(MINUTE);
     wait_for("no backup is tried", || tries.load(Ordering::SeqCst) == 1);
+    wait_for("no space is made", || dates(dir.path()) == ["2025-12-20", "2025-12-24", "2025-12-25"]);
     is_broken.store(false, Ordering::SeqCst);
     clock.advance(MINUTE - Duration::from_secs(1));
     store.refresh_latest().unwrap();

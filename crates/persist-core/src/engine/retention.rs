@@ -93,10 +93,11 @@ impl<M: Model> Shared<M> {
             // Damaged, or another's: there is none of this store.
             there => there.ok().flatten(),
         };
-        if !there.is_some_and(|there| there.store == self.identity.id && there.seq == self.log.last_seq()) {
-            back_up(folder)?;
-        }
-        self.retain()
+        let is_there = there.is_some_and(|there| there.store == self.identity.id && there.seq == self.log.last_seq());
+        let made = if is_there { Ok(()) } else { back_up(folder).map(drop) };
+        // Also where it failed: what goes may be the space it wants.
+        let retained = self.retain();
+        made.and(retained)
     }
 
     /// Removes old backups, then the log before the oldest that is left, then the folders that are empty.
