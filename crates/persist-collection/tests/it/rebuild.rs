@@ -277,3 +277,19 @@ fn newest_records_of_a_longer_history_are_gone_for_good_once_it_is_open() {
     assert_eq!(told(&store), had);
     assert_sound(&store);
 }
+
+#[test]
+fn repair_gives_up_no_record_that_can_be_read() {
+    let crashed = crashed();
+    crashed.remove(HISTORY);
+    fs::remove_file(crashed.kept(DATES[1]).remove(0)).unwrap();
+    let config = || at(&crashed.dir, &crashed.clock).backups(false).recovery(RecoveryPolicy::Salvage);
+    CollectionStore::repair(config()).unwrap();
+    let had = told(&CollectionStore::open(DATES[2], config()).unwrap());
+    // Of what was lost the versions have gaps, and neither a backup nor the log has the rest.
+    fs::remove_file(crashed.dir.join(DATES[0]).join("manifest.json")).unwrap();
+    for config in [config(), config().recovery(RecoveryPolicy::Strict)] {
+        assert_eq!(CollectionStore::repair(config).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    assert_eq!(told(&CollectionStore::open(DATES[2], config()).unwrap()), had);
+}

@@ -6,7 +6,7 @@ use super::database::set_logs_aside;
 use super::folders;
 use super::manifest::Backup;
 use super::open::{Location, kept_beyond, table_of, take_marked_locks};
-use super::rebuild::Rebuild;
+use super::rebuild::{Origin, Rebuild};
 use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, DatabaseFile, Table};
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Fs, sync_dir_of};
 use crate::identity::Identity;
 use crate::model::Model;
+use crate::wal::RecoveryPolicy;
 
 /// What a repair found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,7 +44,8 @@ impl<M: Model> Engine<M> {
     ///
     /// # Errors
     /// As [`Opened::open`](super::Opened::open), [`Opened::rebuild_latest`](super::Opened::rebuild_latest) and
-    /// [`Engine::close`]. Call it again: the history is then missing, and rebuilt.
+    /// [`Engine::close`]. Where a history can't be rebuilt, the damaged files have their names again; if not, it is missing,
+    /// and rebuilt by the next call.
     pub fn repair(location: &Location, options: Options) -> Result<RepairReport> {
         options.validate()?;
         let fs = std::sync::Arc::clone(&options.fs);
@@ -57,7 +59,7 @@ impl<M: Model> Engine<M> {
         let locks = take_marked_locks::<M>(fs, location)?;
         let table = table_of::<M>(&options)?;
         set_logs_aside(fs, &location.database, &table)?;
-        let mut report = examine::<M>(fs, location, &identity, &table)?;
+        let (mut report, is_readable) = examine::<M>(fs, location, &identity, &table)?;
         let files = table.files(&location.database);
         for (file, problems) in files.iter().zip([&report.history, &report.latest]) {
             if !problems.is_empty() {
@@ -67,12 +69,23 @@ impl<M: Model> Engine<M> {
         let engine = if report.history.is_empty() {
             Self::open_locked(location, options, locks)?
         } else {
-            let mut rebuild = Rebuild::<M>::new(location, options, locks)?;
-            for folder in folders::all::<M>(fs, &location.dir)? {
-                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                report.from_log += rebuild.take_folder(&name)?;
-            }
-            let origin = rebuild.put_in_place()?;
+            // What can be read is not given up for less.
+            let recovery = if is_readable { RecoveryPolicy::Strict } else { options.recovery };
+            let mut rebuild = Rebuild::<M>::new(location, Options { recovery, ..options }, locks)?;
+            let mut put_in_place = || -> Result<Origin> {
+                for folder in folders::all::<M>(fs, &location.dir)? {
+                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    report.from_log += rebuild.take_folder(&name)?;
+                }
+                rebuild.put_in_place()
+            };
+            let origin = match put_in_place() {
+                Ok(origin) => origin,
+                Err(error) => {
+                    put_back(fs, &files, &report.kept_as);
+                    return Err(error);
+                }
+            };
             (report.backup, report.lost) = (origin.backup, origin.lost);
             rebuild.open()?
         };
@@ -82,10 +95,15 @@ impl<M: Model> Engine<M> {
     }
 }
 
-/// What is wrong with each of the files.
-fn examine<M: Model>(fs: &dyn Fs, location: &Location, identity: &Identity, table: &Table) -> Result<RepairReport> {
+/// What is wrong with each of the files, and whether all of the history can be read all the same.
+fn examine<M: Model>(
+    fs: &dyn Fs,
+    location: &Location,
+    identity: &Identity,
+    table: &Table,
+) -> Result<(RepairReport, bool)> {
     let path = &location.database;
-    let mut report = RepairReport::default();
+    let (mut report, mut is_readable) = (RepairReport::default(), false);
     let files = table.files(path);
     for (file, problems) in files.iter().zip([&mut report.history, &mut report.latest]) {
         if !fs.exists(file).map_err(|error| Error::io("cannot look for", file, error))? {
@@ -98,6 +116,7 @@ fn examine<M: Model>(fs: &dyn Fs, location: &Location, identity: &Identity, tabl
     if report.history.is_empty() && report.latest.is_empty() {
         match Database::open(fs, path, table) {
             Ok(database) => {
+                is_readable = database.read_history().is_ok();
                 report.history = damage(database.check_health(DatabaseFile::Main))?;
                 if report.history.is_empty() {
                     let watermark = database.state()?.watermark;
@@ -110,7 +129,7 @@ fn examine<M: Model>(fs: &dyn Fs, location: &Location, identity: &Identity, tabl
             Err(error) => report.latest = damage(Err(error))?,
         }
     }
-    Ok(report)
+    Ok((report, is_readable))
 }
 
 /// The problems that were found, or that kept from looking for them.
@@ -118,6 +137,21 @@ fn damage(found: Result<Vec<String>>) -> Result<Vec<String>> {
     match found {
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(vec![error.to_string()]),
         found => found,
+    }
+}
+
+/// Gives the files their names again that were renamed, where nothing has come in their place.
+fn put_back(fs: &dyn Fs, files: &[PathBuf], kept_as: &[PathBuf]) {
+    for kept in kept_as {
+        let named = |file: &&PathBuf| kept.to_string_lossy().starts_with(&format!("{}.broken", file.display()));
+        let Some(file) = files.iter().find(named) else { continue };
+        let done = match fs.exists(file) {
+            Ok(false) => fs.rename(kept, file).map_err(|error| Error::io("cannot rename", kept, error)),
+            other => other.map(drop).map_err(|error| Error::io("cannot look for", file, error)),
+        };
+        if let Err(error) = done.and_then(|()| sync_dir_of(fs, file)) {
+            tracing::warn!(%error, kept = %kept.display(), "a damaged file keeps its other name");
+        }
     }
 }
 
