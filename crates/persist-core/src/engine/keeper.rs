@@ -170,10 +170,10 @@ impl<M: Model> Keeper<M> {
         if !pause.is_zero() {
             return Ok(Some(pause));
         }
-        let granted = self.shared.checkpoint()?;
+        let granted = self.shared.checkpoint();
         let end = self.shared.options.clock.monotonic();
         self.pause_until = end.saturating_add(end.saturating_sub(start).saturating_mul(PAUSE));
-        Ok((!granted).then_some(RETRY))
+        granted.map(|granted| (!granted).then_some(RETRY))
     }
 }
 

@@ -31,6 +31,8 @@ impl Log {
         for segment in &covered {
             let path = name::kept(&segment.path);
             let compressed = compress(self.fs.as_ref(), segment, &path)?;
+            // Who looks for it now finds the other.
+            remove_if_there(self.fs.as_ref(), &segment.path)?;
             let mut shared = self.shared.lock();
             shared.closed.retain(|closed| closed.path != segment.path);
             // A crash may have left both before.
@@ -39,8 +41,6 @@ impl Log {
                 shared.kept.push(Segment { path, bytes, ..segment.clone() });
                 shared.kept.sort_by_key(|kept| kept.last_seq);
             }
-            drop(shared);
-            remove_if_there(self.fs.as_ref(), &segment.path)?;
         }
         sync_dirs_of(self.fs.as_ref(), covered.iter().map(|segment| segment.path.as_path()))
     }
