@@ -5,7 +5,7 @@
 //! - [`rng`]: [`Rng`], the one source of chance of the seeded tests.
 //! - [`oracle`]: [`Oracle`], the naive store that real ones are compared with.
 //! - [`linear`]: whether concurrent answers about one id could have come one after another.
-//! - [`subject`]: [`Subject`], what the tests that run on every store see of one.
+//! - [`mod@subject`]: [`Subject`], what the tests that run on every store see of one.
 //! - [`mod@conformance`]: what every store promises.
 //! - [`interleave`]: anything in any order, on a [`Subject`] and on the naive store.
 //! - [`example`]: where examples leave their data, and where they are built.

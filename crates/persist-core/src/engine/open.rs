@@ -59,7 +59,7 @@ impl<M: Model> Engine<M> {
     /// [`Locked`](ErrorKind::Locked) naming the holder, [`Corrupt`](ErrorKind::Corrupt) naming file, line and offset,
     /// [`Io`](ErrorKind::Io), [`Schema`](ErrorKind::Schema), [`Database`](ErrorKind::Database).
     pub fn open(location: &Location, options: Options) -> Result<Self> {
-        options.validate()?;
+        validate::<M>(&options)?;
         let locks = take_marked_locks::<M>(options.fs.as_ref(), location)?;
         Self::open_locked(location, options, locks)
     }
@@ -220,6 +220,12 @@ fn spawn(name: &str, task: impl Task) -> Result<thread::JoinHandle<()>> {
     spawned.map_err(|error| {
         Error::new(ErrorKind::Io, format!("cannot start the thread {name}: {error}")).with_source(error)
     })
+}
+
+/// Refuses options that no store of this model can have, before anything is made.
+pub(super) fn validate<M: Model>(options: &Options) -> Result<()> {
+    options.validate()?;
+    table_of::<M>(options).map(drop)
 }
 
 /// The table of a model with the extra columns that the options name.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use super::Stats;
-use super::open::{Location, is_missing, take_marked_locks};
+use super::open::{Location, is_missing, take_marked_locks, validate};
 use super::rebuild::Rebuild;
 use super::shared::Engine;
 use crate::config::Options;
@@ -31,7 +31,7 @@ impl<M: Model> Opened<M> {
     /// As [`Engine::open`].
     pub fn open(location: &Location, options: Options) -> Result<Self> {
         let (engine, no_report) = (OnceLock::new(), RecoveryReport::default());
-        options.validate()?;
+        validate::<M>(&options)?;
         let locks = take_marked_locks::<M>(options.fs.as_ref(), location)?;
         let mut rebuild = None;
         if M::HISTORY.is_some() && is_missing(options.fs.as_ref(), location)? {

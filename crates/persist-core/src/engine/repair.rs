@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::database::set_logs_aside;
 use super::folders;
 use super::manifest::Backup;
-use super::open::{Location, kept_beyond, table_of, take_marked_locks};
+use super::open::{Location, kept_beyond, table_of, take_marked_locks, validate};
 use super::rebuild::{Origin, Rebuild};
 use super::shared::Engine;
 use crate::config::Options;
@@ -47,7 +47,7 @@ impl<M: Model> Engine<M> {
     /// [`Engine::close`]. Where a history can't be rebuilt, the damaged files have their names again; if not, it is missing,
     /// and rebuilt by the next call.
     pub fn repair(location: &Location, options: Options) -> Result<RepairReport> {
-        options.validate()?;
+        validate::<M>(&options)?;
         let fs = std::sync::Arc::clone(&options.fs);
         let fs = fs.as_ref();
         let no_store = || Error::config(format!("{} holds no store", location.dir.display()));

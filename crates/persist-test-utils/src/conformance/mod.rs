@@ -1,4 +1,4 @@
-//! What every store promises, as tests that a store runs with [`conformance!`](crate::conformance): what is asked of it here
+//! What every store promises, as tests that a store runs with [`conformance!`](macro@crate::conformance): what is asked of it here
 //! is the same for all, whatever an id is.
 
 mod opening;
