@@ -260,6 +260,12 @@ fn a_crash_at_any_operation_of_replacing_a_backup_leaves_the_old_one_or_the_new_
             let to = TempDir::new().unwrap();
             let error = CollectionStore::restore(&folder, "2025-12-24", quiet(to.path())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            // A store that makes none finishes it as well.
+            let other = TempDir::new().unwrap();
+            copy_as_crash_leaves_it(copy.path(), &other.path().join("store"));
+            let config = quiet(&other.path().join("store")).backups(false);
+            CollectionStore::open("2025-12-25", config.clone()).unwrap();
+            CollectionStore::verify_backup(other.path().join("store/2025-12-24"), &config).unwrap();
         }
         let store = open(copy.path(), "2025-12-25");
         let seq = backed_up(copy.path(), "2025-12-24").unwrap_or_else(|kind| panic!("{operation}: {kind:?}"));

@@ -47,14 +47,14 @@ pub(super) fn usable_backups<M: Model>(fs: &dyn Fs, dir: &Path, lineage: &[Ances
 }
 
 impl<M: Model> Shared<M> {
-    /// Finishes the backups that a crash interrupted, and lets go of old ones; before anything else looks at them.
+    /// Finishes the backups that a crash interrupted, and lets go of old ones, if the options say so; before anything else
+    /// looks at them.
     pub(super) fn settle_backups(&self) -> Result<()> {
-        if !self.keeps_backups() {
-            return Ok(());
+        if M::LOG_FOLDERS.is_some() {
+            let folders = folders::all::<M>(self.options.fs.as_ref(), &self.dir)?;
+            folders.iter().try_for_each(|folder| self.settle_backup(folder))?;
         }
-        let fs = self.options.fs.as_ref();
-        folders::all::<M>(fs, &self.dir)?.iter().try_for_each(|folder| self.settle_backup(folder))?;
-        self.retain()
+        if self.keeps_backups() { self.retain() } else { Ok(()) }
     }
 
     fn settle_backup(&self, folder: &Path) -> Result<()> {
