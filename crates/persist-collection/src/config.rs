@@ -56,8 +56,9 @@ impl CollectionConfig {
         self
     }
 
-    /// Whether each opening reads both databases whole, and refuses a damaged one. Default `false`: only after a stop without
-    /// a close. (DuckDB looks at their headers and lists at each opening, and at a block when it reads it.)
+    /// Whether each opening reads both databases whole, and refuses a damaged one. Default `true`. With `false` only one after
+    /// a stop without a close does: for a history so large that reading it takes too long. (DuckDB looks at the headers and
+    /// lists of its files at each opening, and at a block when it reads it.)
     #[must_use]
     pub fn check_at_open(mut self, always: bool) -> Self {
         self.options.check_at_open = always;

@@ -64,7 +64,7 @@ pub struct Options {
     pub max_unflushed_bytes: u64,
     /// See the setter.
     pub busy_timeout: Duration,
-    /// Whether the databases of a model that keeps all writes are read whole at each opening, and not only after a stop
+    /// Whether the databases of a model that keeps all writes are read whole at each opening; otherwise only after a stop
     /// without a close.
     pub check_at_open: bool,
     /// The file system; another one than the disk is for tests.
@@ -91,7 +91,7 @@ impl Default for Options {
             unfit_extra_is_null: false,
             max_unflushed_bytes: 256 * 1024 * 1024,
             busy_timeout: Duration::from_secs(5),
-            check_at_open: false,
+            check_at_open: true,
             fs: Arc::new(Disk),
             clock: Arc::new(SystemClock::default()),
         }
