@@ -206,7 +206,11 @@ impl<M: Model> Shared<M> {
             self.cache.apply(&records);
             wake = self.pending.push(&records, self.options.batch_size, self.options.max_unflushed_bytes / 4);
         }
+        let works_ahead = append.wants_work_ahead();
         drop(append);
+        if works_ahead {
+            self.syncer.work_ahead();
+        }
         if wake {
             self.send(Command::Wake);
         }
