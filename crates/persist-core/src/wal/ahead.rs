@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
-use super::leader::{LAYOUT_LEAST_BYTES, LAYOUT_STEP_BYTES, lay_out};
+use super::leader::{LAYOUT_LEAST_BYTES, lay_out};
 use super::name::SegmentId;
 use super::writer::{Log, LogOptions, Reach, Shared};
 use crate::error::Error;
@@ -69,12 +69,11 @@ impl Shared {
         !self.syncing && self.active.as_ref().is_some_and(|active| active.position - active.synced > UNSYNCED_BYTES)
     }
 
-    /// Whether half of what is laid out is used up. A smaller segment is sooner made than asked for.
+    /// Whether half of what is laid out is used up.
     fn wants_room(&self, options: &LogOptions) -> bool {
         let Ahead { is_under_way: false, is_refused: false, next, .. } = &self.ahead else { return false };
         self.active.as_ref().is_some_and(|active| {
-            active.laid_out >= LAYOUT_STEP_BYTES
-                && active.position + self.group.bytes_at_most > active.laid_out / 2
+            active.position + self.group.bytes_at_most > active.laid_out / 2
                 && (active.laid_out < options.full_bytes() || next.is_none())
         })
     }

@@ -19,7 +19,7 @@ use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.
-pub(super) const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
+const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
 /// What is laid out where a whole step does not fit the disk any more.
 pub(super) const LAYOUT_LEAST_BYTES: u64 = 4096;
 /// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
