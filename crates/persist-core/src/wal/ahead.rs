@@ -18,6 +18,8 @@ use crate::fs::File;
 
 /// When so many bytes are written and not synced, they are: a segment then is closed without much to wait for.
 const UNSYNCED_BYTES: u64 = 2 * 1024 * 1024;
+/// So much is laid out and synced at a time: whoever syncs lines meanwhile waits for the disk no longer than that takes.
+const PIECE_BYTES: u64 = 1024 * 1024;
 
 /// What is made ready.
 #[derive(Debug, Default)]
@@ -124,30 +126,49 @@ impl Log {
         let Some(active) = &shared.active else { return };
         if active.laid_out >= full {
             let (id, path) = shared.next_name();
-            match MutexGuard::unlocked(shared, || self.make_segment(id, path, full, full)) {
+            let piece = full.min(PIECE_BYTES);
+            let made = MutexGuard::unlocked(shared, || {
+                let mut next = self.make_segment(id, path, piece, piece)?;
+                let (reached, synced) = lay_out_in_pieces(next.file.as_ref(), next.bytes, full);
+                if let Err(error) = synced {
+                    // No line is in it: an empty segment that stays behind changes nothing.
+                    let _ = self.fs.remove_file(&next.path);
+                    return Err(Error::io("cannot sync", &next.path, error));
+                }
+                next.bytes = reached;
+                Ok(next)
+            });
+            match made {
                 Ok(next) => shared.ahead.next = Some(next),
                 Err(_) => shared.ahead.is_refused = true,
             }
             return;
         }
-        let (file, path, from) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
-        let to = (from * 2).min(full);
-        let done = MutexGuard::unlocked(shared, || {
-            lay_out(file.as_ref(), from, to)?;
-            Ok::<_, std::io::Error>(file.sync_data())
-        });
-        match done {
-            Ok(Ok(())) => {
-                if let Some(active) = &mut shared.active {
-                    active.laid_out = to;
-                }
-            }
+        let (file, from, to) = (Arc::clone(&active.file), active.laid_out, (active.laid_out * 2).min(full));
+        let (reached, synced) = MutexGuard::unlocked(shared, || lay_out_in_pieces(file.as_ref(), from, to));
+        shared.ahead.is_refused = reached < to;
+        let Some(active) = &mut shared.active else { return };
+        active.laid_out = reached;
+        if let Err(error) = synced {
             // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
-            Ok(Err(error)) => {
-                let error = Error::io("cannot sync", &path, error).to_string();
-                MutexGuard::unlocked(shared, || self.poison(&error));
-            }
-            Err(_) => shared.ahead.is_refused = true,
+            let error = Error::io("cannot sync", &active.path, error).to_string();
+            MutexGuard::unlocked(shared, || self.poison(&error));
         }
     }
+}
+
+/// Answers how far it came before there was no more space, or a sync failed.
+fn lay_out_in_pieces(file: &dyn File, from: u64, to: u64) -> (u64, std::io::Result<()>) {
+    let mut reached = from;
+    while reached < to {
+        let piece = (reached + PIECE_BYTES).min(to);
+        if lay_out(file, reached, piece).is_err() {
+            break;
+        }
+        if let Err(error) = file.sync_data() {
+            return (reached, Err(error));
+        }
+        reached = piece;
+    }
+    (reached, Ok(()))
 }
