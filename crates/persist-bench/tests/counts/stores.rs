@@ -125,7 +125,7 @@ pub(crate) fn settle(stats: impl Fn() -> Stats) {
 pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it does not come to that");
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not come to that");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
