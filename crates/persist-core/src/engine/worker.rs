@@ -198,6 +198,7 @@ impl<M: Model> Worker<M> {
             let mut figures = self.shared.figures.lock();
             figures.watermark = watermark;
             figures.delta_rows += rows as u64;
+            figures.flushed_rows += rows as u64;
         }
     }
 
