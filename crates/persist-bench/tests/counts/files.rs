@@ -61,6 +61,8 @@ fn a_flush_and_the_checkpoint_after_it() {
     let mut figures = Default::default();
     for round in 0..2 {
         fill(&store, round * 1_000..(round + 1) * 1_000);
+        // Space is laid out ahead.
+        std::thread::sleep(Duration::from_millis(100));
         let before = (place.disk.log(), place.disk.other());
         store.flush().unwrap();
         settle(|| store.stats());

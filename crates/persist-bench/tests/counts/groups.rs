@@ -8,8 +8,8 @@ use crate::bounds;
 use crate::disk::{Counts, Held};
 use crate::stores::{FLIGHT, Place, fill, key, wait_until};
 
-/// Few enough for the space that the first write lays out: laying out more waits for the leader.
-const ROUNDS: usize = 4;
+/// Few enough for half of the space that the first write lays out: then more is laid out.
+const ROUNDS: usize = 2;
 
 /// What `threads` that each write once cost the log, when all of them come while the first is being served. Summed over
 /// the rounds.
@@ -95,7 +95,9 @@ fn one_thread_writes_once_for_each_write() {
     fill(&store, 0..10_000);
     let (counts, calls) = (place.disk.log().since(before), calls_of_this_thread());
     if let (Some(calls_before), Some(calls)) = (calls_before, calls) {
-        assert_eq!(calls - calls_before, counts.writes, "write(2) of this thread beside those through `Fs`");
+        // What is laid out another thread does, if it comes in time.
+        let may_be = counts.writes - counts.fills..=counts.writes;
+        assert!(may_be.contains(&(calls - calls_before)), "write(2) of this thread beside those through `Fs`");
     }
     bounds::OS_WRITES_1.holds((counts.writes - counts.fills) as f64 / 10_000.0);
 }

@@ -134,9 +134,10 @@ fn checkpoint_without_space(left: usize, is_lost: bool) {
     let Some(disk) = SmallDisk::mount() else { return };
     let store = DatedStore::open(DATE, config(&disk)).unwrap();
     let text = "x".repeat(400);
-    (0..500).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap()));
+    // So few that no more of the segment is laid out ahead, which closing it would give back.
+    (0..180).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap()));
     // In DuckDB's own log only, which is not trusted once the instance is lost.
-    assert_eq!(store.query("SELECT count(*) AS n FROM storage").unwrap().get(0, "n"), Some(&json!(500)));
+    assert_eq!(store.query("SELECT count(*) AS n FROM storage").unwrap().get(0, "n"), Some(&json!(180)));
     let ballast = disk.fill_but(left);
     // Closes the segment, so that the keeper has something to checkpoint for.
     store.flush().unwrap();
@@ -151,7 +152,7 @@ fn checkpoint_without_space(left: usize, is_lost: bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "the instance was not lost: this test shows nothing");
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(store.get_key_process("k499", None).is_some(), "reads go on");
+    assert!(store.get_key_process("k179", None).is_some(), "reads go on");
 
     fs::remove_file(ballast).unwrap();
     store.put("later").data(&json!({})).unwrap();
@@ -161,10 +162,10 @@ fn checkpoint_without_space(left: usize, is_lost: bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let verified = store.verify().unwrap();
-    assert!(verified.is_ok() && verified.rows == 501, "{verified:?}");
+    assert!(verified.is_ok() && verified.rows == 181, "{verified:?}");
     store.close().unwrap();
     assert!(!aside.exists());
-    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 501);
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 181);
 }
 
 #[test]
