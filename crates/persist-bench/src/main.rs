@@ -13,6 +13,7 @@ mod drive;
 mod flight;
 mod floor;
 mod name;
+mod peer;
 mod report;
 mod workload;
 
@@ -94,6 +95,7 @@ fn main() -> Result<()> {
     let start = Instant::now();
     Report::print_head();
     workload::run_all(&bench, &mut report)?;
+    report.print_foot();
     println!("{} s", start.elapsed().as_secs());
     let json = args.json.unwrap_or_else(|| target.join("report.json"));
     if let Some(folder) = json.parent().filter(|folder| !folder.as_os_str().is_empty()) {
