@@ -13,6 +13,7 @@ mod sqlite;
 use std::path::Path;
 
 use crate::Result;
+use crate::flight::Flight;
 use crate::name::Name;
 
 /// What a store can keep in memory of its files: more than the million records that are read take.
@@ -43,10 +44,22 @@ pub(crate) trait Peer: Sync {
     /// What one thread works with.
     fn session(&self) -> Result<Box<dyn Session + '_>>;
 
+    /// Writes what a process that has run for a while has written, where the file of a log is written over afterwards:
+    /// a short run would only see it grow.
+    fn warm_up(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Brings what was written into the shape that reads find in the long run.
     fn settle(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Records that come before all that a workload writes.
+fn earlier(count: u64) -> Vec<(String, Vec<u8>)> {
+    let text = |n| serde_json::to_vec(&Flight::new(n)).unwrap_or_default();
+    (0..count).map(|n| (format!("2012-12-31/{n:010}"), text(n))).collect()
 }
 
 /// What one thread works with.

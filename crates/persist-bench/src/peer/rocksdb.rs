@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rocksdb::{BlockBasedOptions, Cache, DB, Options, WriteBatch, WriteOptions};
 
-use super::{CACHE_BYTES, Kind, Peer, Session};
+use super::{CACHE_BYTES, Kind, Peer, Session, earlier};
 use crate::Result;
 use crate::name::Name;
 
@@ -38,6 +38,15 @@ impl Peer for Rocksdb {
         Ok(Box::new(Writer { database: &self.database, options }))
     }
 
+    /// The second log is the file of the first once more.
+    fn warm_up(&self) -> Result<()> {
+        for _ in 0..2 {
+            self.session()?.put_all(&earlier(40_000))?;
+            self.database.flush()?;
+        }
+        Ok(())
+    }
+
     fn settle(&self) -> Result<()> {
         self.database.flush()?;
         self.database.compact_range(None::<&[u8]>, None::<&[u8]>);
@@ -60,7 +69,7 @@ impl Session for Writer<'_> {
         for (key, value) in records {
             batch.put(key, value);
         }
-        Ok(self.database.write_opt(&batch, &self.options)?)
+        Ok(self.database.write_opt(batch, &self.options)?)
     }
 
     fn get(&mut self, key: &str) -> Result<Option<usize>> {

@@ -32,9 +32,9 @@ pub(super) fn writes<V: Serialize>(
 ) -> Result<Figures> {
     let dir = bench.folder("peer")?;
     let peer = (kind.open)(&dir, durable)?;
+    peer.warm_up()?;
     let writer = || -> Result<Writer<'_>> { Ok(Mutex::new((peer.session()?, String::new(), Vec::new()))) };
     let writers = (0..threads).map(|_| writer()).collect::<Result<Vec<_>>>()?;
-    peer.session()?.put("the first write makes what is missing", b"{}")?;
     let figures = drive(threads, bench.scale.run, 1, |thread, n| {
         let Some(mut writer) = writers.get(thread).and_then(Mutex::try_lock) else {
             return Err("two threads, one session".into());
@@ -56,8 +56,8 @@ pub(super) fn writes<V: Serialize>(
 pub(super) fn batches(bench: &Bench, kind: &Kind, size: u64) -> Result<Figures> {
     let dir = bench.folder("peer")?;
     let peer = (kind.open)(&dir, true)?;
+    peer.warm_up()?;
     let mut session = peer.session()?;
-    session.put("the first write makes what is missing", b"{}")?;
     let mut records = Vec::new();
     let figures = each(bench.scale.run, size, |from| {
         flights(from..from + size, &mut records)?;

@@ -34,6 +34,7 @@ const LOG: Name = PERSIST.variant("log alone");
 
 /// More than any run of one thread fills.
 const LAID_OUT_BYTES: u64 = 16 << 20;
+/// More than any threads fill in a second.
 const LAID_OUT_FOR_GROUPS_BYTES: u64 = 96 << 20;
 
 pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -144,7 +145,8 @@ fn body() -> Vec<u8> {
 
 pub(super) fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
     let dir = bench.folder("group-commit")?;
-    let file = GroupCommit::new(&dir.join("lines"), LAID_OUT_FOR_GROUPS_BYTES)?;
+    let laid_out_bytes = (LAID_OUT_FOR_GROUPS_BYTES as f64 * bench.scale.run.as_secs_f64()) as u64;
+    let file = GroupCommit::new(&dir.join("lines"), laid_out_bytes)?;
     let line = flight::line(1_000_000);
     let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line))?;
     drop(file);
