@@ -11,7 +11,7 @@ use crate::name::Name;
 
 pub(super) const KIND: Kind = Kind {
     name: Name::store("lmdb"),
-    how: "its defaults (MDB_NOSYNC for the writes that only the system has), a transaction for each write, batch or get, a \
+    how: "its defaults (MDB_WRITEMAP and MDB_MAPASYNC for the writes that only the system has), a transaction for each write, batch or get, a \
           map of 16 GiB",
     open,
 };
@@ -27,10 +27,10 @@ struct Lmdb {
 fn open(dir: &Path, durable: bool) -> Result<Box<dyn Peer>> {
     let mut options = EnvOpenOptions::new();
     options.map_size(MAP_BYTES).max_readers(512);
-    let flags = if durable { EnvFlags::empty() } else { EnvFlags::NO_SYNC };
+    let flags = if durable { EnvFlags::empty() } else { EnvFlags::WRITE_MAP | EnvFlags::MAP_ASYNC };
     #[expect(unsafe_code, reason = "LMDB maps its file, and says itself that it may lose it in a power cut")]
     // SAFETY: the folder was made for this run alone, so nobody else touches the file while it is mapped; a file that
-    // NO_SYNC lets a power cut destroy is removed after the run and never opened again.
+    // MAP_ASYNC lets a power cut destroy is removed after the run and never opened again.
     let env = unsafe { options.flags(flags).open(dir)? };
     let mut transaction = env.write_txn()?;
     let flights = env.create_database(&mut transaction, None)?;
