@@ -32,10 +32,12 @@ pub(super) fn batches(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         let mut contenders: Vec<Contender<'_>> = vec![
             (PERSIST, Box::new(move || in_batches(bench, size))),
-            (ONE_BY_ONE, Box::new(move || store(bench, 1, Durability::Sync, false))),
             (TOGETHER, Box::new(move || lines_together(bench, size))),
         ];
         contenders.extend(peers::contenders(move |kind| peers::batches(bench, kind, size)));
+        if bench.more {
+            contenders.push((ONE_BY_ONE, Box::new(move || store(bench, 1, Durability::Sync, false))));
+        }
         report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
