@@ -1,10 +1,10 @@
-//! `persist-bench`: what persist costs, beside bare programs that do no more than the same work must cost.
+//! `persist-bench`: what persist costs, beside its peers and bare programs that do no more than the same work must cost.
 //!
-//! Each workload runs persist and its floors in turns, several times, and reports medians: on a shared machine only
-//! ratios within one run say anything. `spread` shows how far the runs of one store lay apart.
+//! Each workload runs persist, its peers and its floor in turns, several times, and reports medians: on a shared machine
+//! only ratios within one run say anything. `spread` shows how far the runs of one store lay apart.
 //!
 //! ```text
-//! cargo run --release -p persist-bench -- [--quick] [--full] [--only SUBSTRING] [--dir DIR] [--json FILE]
+//! cargo run --release -p persist-bench -- [--quick] [--full] [--more] [--only NAMES] [--dir DIR] [--json FILE]
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
@@ -12,6 +12,7 @@
 mod drive;
 mod flight;
 mod floor;
+mod name;
 mod report;
 mod workload;
 
@@ -28,15 +29,18 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 /// Measures persist beside bare programs that do no more than the same work must cost.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fewer and shorter runs: some minutes.
-    #[arg(long)]
+    /// Fewer and shorter runs: less than four minutes.
+    #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also what takes long: tables of five million.
+    /// More and longer runs: less than half an hour.
     #[arg(long)]
     full: bool,
-    /// Only the workloads whose name contains this.
-    #[arg(long, value_name = "SUBSTRING")]
-    only: Option<String>,
+    /// Also the workloads and the variants that are no part of the report, only of the table.
+    #[arg(long)]
+    more: bool,
+    /// Only the workloads whose name contains one of these; those that only --more runs if their name begins with it.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
     /// Where to put the files; a folder below it is made and removed. Default: target/bench.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -51,20 +55,33 @@ struct Args {
     step: Option<Vec<String>>,
 }
 
+impl Args {
+    /// Some 150 runs of contenders make a round, with what it takes to open and remove their stores.
+    fn scale(&self) -> Scale {
+        let of = |records: u64| Scale {
+            records,
+            small: records / 10,
+            large: records * 5,
+            run: Duration::from_millis(500),
+            rounds: 5,
+            flushes: 40,
+        };
+        let million = of(1_000_000);
+        if let Some(records) = self.tiny {
+            Scale { run: Duration::from_millis(20), rounds: 1, flushes: 3, ..of(records) }
+        } else if self.quick {
+            Scale { run: Duration::from_millis(200), rounds: 3, flushes: 12, ..million }
+        } else if self.full {
+            Scale { run: Duration::from_secs(1), rounds: 7, ..million }
+        } else {
+            million
+        }
+    }
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
-    let full = args.full;
-    let scale = match (args.tiny, args.quick) {
-        (Some(records), _) => {
-            Scale { records, small: records / 10, run: Duration::from_millis(20), rounds: 1, flushes: 3, full }
-        }
-        (None, true) => {
-            Scale { records: 1_000_000, small: 100_000, run: Duration::from_millis(250), rounds: 3, flushes: 12, full }
-        }
-        (None, false) => {
-            Scale { records: 1_000_000, small: 100_000, run: Duration::from_secs(1), rounds: 5, flushes: 40, full }
-        }
-    };
+    let scale = args.scale();
     if let Some([step, dir]) = args.step.as_deref() {
         return workload::step(step, Path::new(dir), scale.records);
     }
@@ -72,7 +89,7 @@ fn main() -> Result<()> {
     let base = args.dir.unwrap_or_else(|| target.clone());
     std::fs::create_dir_all(&base)?;
     let dir = tempfile::Builder::new().prefix("run-").tempdir_in(&base)?;
-    let bench = Bench { dir: dir.path().to_owned(), scale, only: args.only.unwrap_or_default() };
+    let bench = Bench { dir: dir.path().to_owned(), scale, only: args.only, more: args.more };
     let mut report = Report::default();
     let start = Instant::now();
     Report::print_head();
