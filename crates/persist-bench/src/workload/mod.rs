@@ -3,10 +3,13 @@
 mod bench;
 mod closed;
 mod collection;
+mod compaction;
 mod flush;
 mod latest;
+mod query;
 mod read;
 mod recovery;
+mod table;
 mod verbs;
 mod write;
 

@@ -16,6 +16,8 @@ pub(crate) struct Merged {
     pub(crate) rows_moved: u64,
     /// Rows taken out of the base, because the delta had a newer one or a removal.
     pub(crate) rows_replaced: u64,
+    /// Rows written for that: those, and the rows of a base in order that had to make room for them.
+    pub(crate) rows_written: u64,
     /// The rows of the base afterwards.
     pub(crate) base_rows: u64,
 }
@@ -29,6 +31,7 @@ impl Database {
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing was moved.
     pub(crate) fn merge(&self) -> Result<Merged> {
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         // An error leaves the transaction to the connection's end, which rolls it back.
         self.merge_on(&connection).map_err(|error| failed("cannot merge the delta of", &self.path, error))
@@ -46,8 +49,12 @@ impl Database {
         let back_again = self.table.superseded(&removed, &delta);
         let newly_removed = self.table.removed(&delta);
         let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
-        let moved = match self.table.history {
-            None => connection.execute(&format!("INSERT INTO {base} {}", self.table.newest(&delta)), [])?,
+        let (rows_moved, rows_written) = match self.table.history {
+            None => {
+                let moved =
+                    connection.execute(&format!("INSERT INTO {base} {}", self.table.newest(&delta)), [])? as u64;
+                (moved, moved)
+            }
             Some(_) => self.insert_in_order(connection, &delta)?,
         };
         connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
@@ -72,7 +79,7 @@ impl Database {
             // They are in the other file, which one transaction can't write as well.
             connection.execute(&superseded_watermarks, [])?;
         }
-        Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
+        Ok(Merged { rows_moved, rows_replaced: replaced as u64, rows_written, base_rows })
     }
 
     /// Makes the base of a history anew of all there is, in one transaction: who reads meanwhile sees it whole.
@@ -81,6 +88,7 @@ impl Database {
     /// [`Database`](crate::ErrorKind::Database): nothing has changed.
     pub(crate) fn rebuild_base(&self) -> Result<()> {
         let Some(applied) = self.applied_meta() else { return Ok(()) };
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         let rebuild = || -> duckdb::Result<Merged> {
             connection.execute_batch("BEGIN TRANSACTION")?;
@@ -119,6 +127,7 @@ impl Database {
     }
 
     fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &Held) -> Result<()>) -> Result<bool> {
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
         for (catalog, file) in self.catalogs().into_iter().zip(&self.files) {

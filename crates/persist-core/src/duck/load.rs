@@ -60,7 +60,8 @@ impl Database {
             read.into_iter().try_for_each(|batch| self.each_row(batch, &mut each))
         };
         thread::scope(|scope| {
-            let (take, beside) = (&take, |read: flume::Receiver<RecordBatch>| scope.spawn(move || take(read)));
+            let take = &take;
+            let beside = |read| scope.spawn(move || take(read));
             let takers: Vec<_> = (0..cores).map(|_| beside(read.clone())).collect();
             drop(read);
             // Where it fails, all takers have failed, and one of them says why.

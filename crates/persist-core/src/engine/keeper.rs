@@ -208,6 +208,7 @@ impl<M: Model> Shared<M> {
         let mut figures = self.figures.lock();
         figures.base_rows = state.base_rows;
         figures.delta_rows = state.delta_rows;
+        figures.rows_merged += merged.rows_written;
         drop(figures);
         tracing::debug!(?merged, "merged the delta");
         Ok(())

@@ -207,6 +207,7 @@ impl<M: Model> Shared<M> {
             newest_backup_seq: figures.newest_backup,
             base_rows: figures.base_rows,
             delta_rows: figures.delta_rows,
+            rows_merged: figures.rows_merged,
             writes: log.lines,
             syncs: log.syncs,
             refuses_writes: self.log.refusal().map(|error| error.to_string()),

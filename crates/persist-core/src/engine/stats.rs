@@ -53,6 +53,9 @@ pub struct Stats {
     pub base_rows: u64,
     /// Rows that were flushed and not merged into the main table yet.
     pub delta_rows: u64,
+    /// Rows that merges have written into the main table since the store was opened: set against the writes, how often
+    /// each is written again.
+    pub rows_merged: u64,
     /// Writes since the store was opened.
     pub writes: u64,
     /// Syncs of the log since the store was opened.
