@@ -4,7 +4,7 @@
 //! only ratios within one run say anything. `spread` shows how far the runs of one store lay apart.
 //!
 //! ```text
-//! cargo run --release -p persist-bench -- [--quick] [--full] [--more] [--only NAMES] [--dir DIR] [--json FILE]
+//! cargo run --release -p persist-bench -- [--quick | --full] [--check] [--more] [--only NAMES] [--dir DIR] [--out DIR]
 //! ```
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
@@ -12,11 +12,15 @@
 mod drive;
 mod flight;
 mod floor;
+mod markdown;
 mod name;
+mod plot;
 mod report;
+mod targets;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -44,9 +48,12 @@ struct Args {
     /// Where to put the files; a folder below it is made and removed. Default: target/bench.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where to write the figures. Default: target/bench/report.json.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    /// Where to write the figures (report.json, report.md) and the plots. Default: target/bench.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print each target with its figure, and fail where one is missed.
+    #[arg(long)]
+    check: bool,
     /// So many records in place of a million, and runs of 20 ms: for the test that all of this works.
     #[arg(long, value_name = "RECORDS")]
     tiny: Option<u64>,
@@ -79,26 +86,29 @@ impl Args {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let scale = args.scale();
     if let Some([step, dir]) = args.step.as_deref() {
-        return workload::step(step, Path::new(dir), scale.records);
+        workload::step(step, Path::new(dir), scale.records)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     let base = args.dir.unwrap_or_else(|| target.clone());
     std::fs::create_dir_all(&base)?;
     let dir = tempfile::Builder::new().prefix("run-").tempdir_in(&base)?;
+    let is_whole = args.only.is_empty();
     let bench = Bench { dir: dir.path().to_owned(), scale, only: args.only, more: args.more };
     let mut report = Report::default();
     let start = Instant::now();
     Report::print_head();
     workload::run_all(&bench, &mut report)?;
     println!("{} s", start.elapsed().as_secs());
-    let json = args.json.unwrap_or_else(|| target.join("report.json"));
-    if let Some(folder) = json.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&json, report.json()?)?;
-    Ok(())
+    let out = args.out.unwrap_or(target);
+    std::fs::create_dir_all(&out)?;
+    std::fs::write(out.join("report.json"), report.json()?)?;
+    std::fs::write(out.join("report.md"), markdown::tables(&report))?;
+    plot::write(&report, &out)?;
+    let met = !args.check || targets::check(&report, is_whole);
+    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -11,6 +11,9 @@ pub(crate) struct Name {
     kind: Option<&'static str>,
 }
 
+/// The stores that persist stands beside.
+pub(crate) const PEERS: [&str; 5] = ["sqlite", "redb", "fjall", "lmdb", "rocksdb"];
+
 pub(crate) const PERSIST: Name = Name::store("persist");
 
 impl Name {

@@ -81,7 +81,6 @@ impl Report {
     }
 
     /// The median of a figure.
-    #[allow(dead_code, reason = "the check of the targets is to ask for it")]
     pub(crate) fn value(&self, workload: &str, store: &str, variant: Option<&str>, metric: &str) -> Option<f64> {
         let of = |row: &&Row| row.workload == workload && row.name.store == store && row.name.variant == variant;
         self.0.iter().filter(of).find_map(|row| row.value(metric))

@@ -14,8 +14,8 @@ use crate::report::Report;
 
 const NAME: &str = "compaction";
 const MEANWHILE: Name = PERSIST.variant("writes meanwhile");
-const WITHOUT: Name = PERSIST.variant("writes without");
-const REWRITTEN: Name = PERSIST.variant("rows rewritten");
+const ALONE: Name = PERSIST.variant("writes alone");
+const REWRITES: Name = PERSIST.variant("rewrites of a row");
 
 /// Compactions that bring changes of a twentieth of the rows, spread over all of them, into a large table. Durable writes
 /// of one thread are timed while that goes on, and as long before it. Beside it how often each row was written again while
@@ -26,21 +26,21 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     let rows = bench.scale.large;
     let dir = table::copy(bench, rows, NAME)?;
-    let rewritten = table::rows_merged(bench, rows)? as f64 / rows as f64;
+    let rewrites = table::merged_rows(bench, rows)? as f64 / rows as f64;
     let store = DatedStore::open(DATE, DatedConfig::new(&dir))?;
     let changes = (rows / 20).max(1);
-    let (mut merges, mut meanwhile, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut merges, mut meanwhile, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     let mut next = rows;
     for round in 0..bench.scale.rounds as u64 {
         table::put_batches(&store, (0..changes).map(|n| n * (rows / changes) + round))?;
         store.flush()?;
-        without.push(flush::writes(&store, &mut next, bench.scale.run.max(Duration::from_millis(500)))?);
+        alone.push(flush::writes(&store, &mut next, bench.scale.run.max(Duration::from_millis(500)))?);
         let (took, figures) = beside(&store, &mut next)?;
         merges.push(Figures::of_whole(took, changes));
         meanwhile.push(figures);
     }
-    report.add(NAME, &[(PERSIST, merges), (MEANWHILE, meanwhile), (WITHOUT, without)]);
-    report.add_value(NAME, REWRITTEN, "times", rewritten);
+    report.add(NAME, &[(PERSIST, merges), (MEANWHILE, meanwhile), (ALONE, alone)]);
+    report.add_value(NAME, REWRITES, "count", rewrites);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }

@@ -17,7 +17,7 @@ const APPENDER: Name = Name::floor("Appender");
 /// The part of a flush that is the worker's, without closing the segment of the log and waking the threads.
 const WORKER: Name = PERSIST.variant("worker alone");
 const MEANWHILE: Name = PERSIST.variant("writes meanwhile");
-const WITHOUT: Name = PERSIST.variant("writes without");
+const ALONE: Name = PERSIST.variant("writes alone");
 const ROWS: u64 = 1000;
 
 /// Figures are rows per second; the times are those of a whole flush. Beside it the durable writes of one thread, into a
@@ -69,7 +69,7 @@ fn meanwhile(
         move || writes(store, &mut next, run)
     };
     let contenders: Vec<Contender<'_>> =
-        vec![(MEANWHILE, Box::new(once(flushing))), (WITHOUT, Box::new(once(unflushed)))];
+        vec![(MEANWHILE, Box::new(once(flushing))), (ALONE, Box::new(once(unflushed)))];
     in_turns(bench.scale.rounds, contenders)
 }
 

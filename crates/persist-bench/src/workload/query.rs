@@ -31,7 +31,7 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     let rows = 3 * bench.scale.records;
     let dir = bench.folder(NAME)?;
-    let config = never_flushed(&dir).durability(Durability::Os).extra_schema([("distance", "Int64")]);
+    let config = never_flushed(&dir).durability(Durability::Os).extra_schema([("distance", "int64")]);
     let store = DatedStore::open(DATE, config)?;
     let mut figures: Vec<(Name, Vec<Vec<Figures>>)> = Vec::new();
     for from in (0..rows).step_by(500_000) {
@@ -75,5 +75,5 @@ fn timed(bench: &Bench, store: &DatedStore) -> Result<Vec<Vec<Figures>>> {
             each.iter_mut().zip(took).for_each(|(times, took)| times.push(took));
         }
     }
-    Ok(each.iter().map(|times| vec![Figures::of_each(times, 1)]).collect())
+    Ok(each.iter().map(|times| times.iter().map(|took| Figures::of_whole(*took, 1)).collect()).collect())
 }

@@ -11,7 +11,7 @@ use crate::flight::{self, Flight};
 /// Records that are written together.
 const BATCH: u64 = 100;
 /// The file beside a store that says how many rows all merges have written.
-const MERGED: &str = "rows_merged";
+const MERGED: &str = "merged_rows";
 const PREFIX: &str = "table-";
 
 /// A folder of its own with a store of so many rows, all in the main table.
@@ -22,7 +22,7 @@ pub(super) fn copy(bench: &Bench, rows: u64, name: &str) -> Result<PathBuf> {
 }
 
 /// How many rows merges have written while so many came into the table.
-pub(super) fn rows_merged(bench: &Bench, rows: u64) -> Result<u64> {
+pub(super) fn merged_rows(bench: &Bench, rows: u64) -> Result<u64> {
     Ok(std::fs::read_to_string(built(bench, rows)?.join(MERGED))?.parse()?)
 }
 
@@ -55,13 +55,14 @@ fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
     }
     std::fs::create_dir(&dir)?;
     if from > 0 {
-        merged = rows_merged(bench, from)?;
+        merged = merged_rows(bench, from)?;
         copy_folder(&built(bench, from)?.join(DATE), &dir.join(DATE))?;
     }
     let store = DatedStore::open(DATE, DatedConfig::new(&dir).durability(Durability::Os))?;
     put_batches(&store, from..rows)?;
     store.compact()?;
-    merged += store.stats().rows_merged;
+    let stats = store.stats();
+    merged += stats.merged_rows + stats.rewritten_rows;
     store.close()?;
     std::fs::write(dir.join(MERGED), merged.to_string())?;
     Ok(dir)

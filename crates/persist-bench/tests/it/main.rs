@@ -3,15 +3,25 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// Runs the program with these arguments, which leaves its report in this folder.
+fn run(dir: &Path, args: &[&str]) -> Output {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_persist-bench"));
+    bench.args(args).arg("--dir").arg(dir).arg("--out").arg(dir).output().unwrap()
+}
 
 /// The figures of a run with these arguments.
 fn report_of(args: &[&str]) -> Vec<serde_json::Value> {
-    let dir = tempfile::Builder::new().prefix("bench-smoke-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let json = dir.path().join("report.json");
-    let mut bench = std::process::Command::new(env!("CARGO_BIN_EXE_persist-bench"));
-    let ran = bench.args(args).arg("--dir").arg(dir.path()).arg("--json").arg(&json).output().unwrap();
+    let dir = folder();
+    let ran = run(dir.path(), args);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap()
+    serde_json::from_slice(&std::fs::read(dir.path().join("report.json")).unwrap()).unwrap()
 }
 
 /// The stores, and the metrics of each, that the report has for a workload.
@@ -104,4 +114,40 @@ fn the_memory_of_a_record_is_reported_beside_its_text() {
 fn only_the_workloads_that_are_named_run() {
     let report = report_of(&["--tiny", "300", "--only", "os-"]);
     assert!(!report.is_empty() && report.iter().all(|row| row["workload"].as_str().unwrap().starts_with("os-")));
+}
+
+#[test]
+fn what_was_measured_is_drawn_and_tabulated() {
+    let dir = folder();
+    assert!(run(dir.path(), &["--tiny", "300", "--only", "durable-,os-1-thread"]).status.success());
+    for (plot, labels) in [
+        ("durable-by-threads.svg", &["persist", "floor", "threads", "64"][..]),
+        ("latency.svg", &["persist", "floor", "64 threads"]),
+        ("os.svg", &["persist", "floor", "1 thread"]),
+    ] {
+        let text = std::fs::read_to_string(dir.path().join(plot)).unwrap();
+        let drawn = roxmltree::Document::parse(&text).unwrap();
+        let texts: Vec<&str> = drawn.descendants().filter_map(|node| Some(node.text()?.trim())).collect();
+        assert!(labels.iter().all(|label| texts.contains(label)), "{plot}: {texts:?}");
+    }
+    assert!(!dir.path().join("reads.svg").exists(), "a plot of nothing");
+    let tables = std::fs::read_to_string(dir.path().join("report.md")).unwrap();
+    let row = tables.lines().find(|line| line.starts_with("| `durable-64-threads` |")).unwrap();
+    let head = tables.lines().find(|line| line.starts_with("| operations per second |")).unwrap();
+    assert_eq!(row.split('|').count(), head.split('|').count());
+}
+
+#[test]
+fn the_check_names_each_target_and_fails_where_one_is_missed() {
+    let ran = run(folder().path(), &["--tiny", "300", "--only", "tickets-1000", "--check"]);
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    let verdict =
+        |about: &str| printed.lines().find(|line| line.starts_with(about)).unwrap().rsplit("  ").next().unwrap();
+    assert_eq!(verdict("random get, 1 thread / LMDB"), "not measured");
+    // How fast this machine is does not matter here, but what is printed and what is answered are to agree.
+    match verdict("1,000 tickets in flight") {
+        "met" => assert!(ran.status.success()),
+        "MISSED" => assert!(!ran.status.success()),
+        other => panic!("{other}"),
+    }
 }

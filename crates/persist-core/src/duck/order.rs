@@ -63,8 +63,8 @@ impl Runs {
 }
 
 impl Database {
-    /// Puts the newest of each id of the delta into a base that is kept in order. Answers how many there were, and how many
-    /// rows were written for it.
+    /// Puts the newest of each id of the delta into a base that is kept in order. Answers how many there were, and how
+    /// many rows of the base were written once more for that.
     pub(super) fn insert_in_order(&self, connection: &Connection, delta: &str) -> duckdb::Result<(u64, u64)> {
         let newest = format!("SELECT count(*) FROM {delta} {}", self.table.where_newest(delta));
         let new: u64 = connection.query_row(&newest, [], |row| row.get(0))?;
@@ -76,15 +76,14 @@ impl Database {
         let base = self.base();
         let moved = format!("rowid >= {from} AND rowid < {}", runs.end);
         // Hashes are spread evenly.
-        let written = new + runs.rows_from(from);
-        let parts = written.div_ceil(SORTED_AT_ONCE).max(1);
+        let parts = (new + runs.rows_from(from)).div_ceil(SORTED_AT_ONCE).max(1);
         let width = u64::MAX / parts;
         for part in 0..parts {
             let (low, high) = (width * part, if part + 1 == parts { u64::MAX } else { width * (part + 1) - 1 });
             connection.execute(&self.table.insert_sorted(&base, &moved, delta, low, high), [])?;
         }
-        connection.execute(&format!("DELETE FROM {base} WHERE {moved}"), [])?;
-        Ok((new, written))
+        let rewritten = connection.execute(&format!("DELETE FROM {base} WHERE {moved}"), [])?;
+        Ok((new, rewritten as u64))
     }
 
     /// Whether a load has to read no more row groups than it should. It may be otherwise after a merge that had no

@@ -72,7 +72,10 @@ pub(super) struct Figures {
     pub(super) checkpointed: u64,
     pub(super) base_rows: u64,
     pub(super) delta_rows: u64,
-    pub(super) rows_merged: u64,
+    /// Since the opening.
+    pub(super) flushed_rows: u64,
+    pub(super) merged_rows: u64,
+    pub(super) rewritten_rows: u64,
     /// The last `seq` in the newest usable backup in the log's folders.
     pub(super) newest_backup: Option<u64>,
     pub(super) last_flush: Option<Duration>,
