@@ -1,6 +1,7 @@
 //! An open database file: opening, what it says of itself, connections, closing.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 use duckdb::{AccessMode, Config, Connection};
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ use crate::fs::{Access, File, Fs};
 #[derive(Debug)]
 pub(crate) struct Database {
     /// A connection may be used by one thread at a time; this one only makes others.
-    root: Mutex<Connection>,
+    pub(super) root: Mutex<Connection>,
     pub(super) table: Table,
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
@@ -29,6 +30,10 @@ pub(crate) struct Database {
     base_catalog: String,
     /// The main file, and that of the base where it has its own.
     pub(super) files: Vec<Held>,
+    /// Held by what moves or removes rows, or writes them into the file: one such thing at a time.
+    pub(super) upkeep: Mutex<()>,
+    /// Up to this `seq` hidden rows have been [taken out](super::settle).
+    pub(super) settled: AtomicU64,
 }
 
 /// A file that DuckDB has open, to read what a checkpoint writes over. It is opened before DuckDB opens it and closed
@@ -168,7 +173,16 @@ impl Database {
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         let base_catalog = catalog.clone();
-        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog, files: vec![file] })
+        Ok(Self {
+            root: Mutex::new(connection),
+            table: table.clone(),
+            path,
+            catalog,
+            base_catalog,
+            files: vec![file],
+            upkeep: Mutex::new(()),
+            settled: AtomicU64::new(0),
+        })
     }
 
     /// The files as they are on the disk, by handles that were opened before DuckDB opened them.
@@ -272,6 +286,12 @@ impl Database {
     /// The table that flushes append to, quoted, with its catalog.
     pub(super) fn appended(&self) -> String {
         qualified(&self.catalog, &self.table.delta_name())
+    }
+
+    /// The highest `seq` up to which all records are in it, as this connection's transaction sees it.
+    pub(super) fn watermark(&self, connection: &Connection) -> duckdb::Result<u64> {
+        let sql = format!("SELECT coalesce(max(watermark), 0) FROM {}", self.meta());
+        connection.query_row(&sql, [], |row| row.get(0))
     }
 
     /// `persist_removed`, likewise.

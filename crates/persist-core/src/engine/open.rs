@@ -141,11 +141,7 @@ impl<M: Model> Engine<M> {
         // Where all writes are kept, records are read as they are asked for.
         let everything = M::HISTORY.is_none();
         if everything {
-            let mut load = cache.load();
-            database.load(&mut |row| {
-                load.add(Arc::new(loaded::<M>(&row)));
-                Ok(())
-            })?;
+            load_into(&database, &cache)?;
         }
         let pending = Pending::new(replay(recovered, everything.then_some(&cache))?, batches(recovered));
         let mut start = recovered.start();
@@ -387,6 +383,17 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
         Database::create_base(fs, &location.database, table, &identity.id)?;
     }
     Database::open(fs, &location.database, table)
+}
+
+/// Has all records of a database in memory, but those of which there is something newer.
+pub(super) fn load_into<M: Model>(database: &Database, cache: &Cache<M>) -> Result<()> {
+    database.load_on_all_cores(|| {
+        let mut load = cache.load();
+        move |row: Loaded<'_>| {
+            load.add(Arc::new(loaded::<M>(&row)));
+            Ok(())
+        }
+    })
 }
 
 pub(super) fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
