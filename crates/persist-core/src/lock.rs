@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fs::suffixed;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -79,10 +80,7 @@ impl Lock {
     }
 
     fn named(&self, name: &str) -> PathBuf {
-        let mut path = self.path.as_os_str().to_owned();
-        path.push("_");
-        path.push(name);
-        PathBuf::from(path)
+        suffixed(&self.path, &format!("_{name}"))
     }
 
     /// The lock's file.
