@@ -45,5 +45,5 @@ pub(crate) fn run(args: Args) -> Result<bool> {
         all.extend(["--store".into(), store]);
     }
     all.extend(args.args);
-    workspace.run_release(&duckdb, "persist-tests", Some("crash"), &all)
+    workspace.run_release(&duckdb, "persist-tests", &["--bin=crash"], &all)
 }

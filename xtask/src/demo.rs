@@ -48,5 +48,5 @@ pub(crate) fn run(args: Args) -> Result<bool> {
         all.push("--json".into());
     }
     all.extend(args.args);
-    workspace.run_release(&duckdb, "persist-demo", None, &all)
+    workspace.run_release(&duckdb, "persist-demo", &[], &all)
 }

@@ -73,23 +73,24 @@ impl Workspace {
             .with_context(|| format!("neither {package} nor a crate it depends on has a feature `bundled`"))
     }
 
-    /// Builds `package` in the release profile, showing cargo's progress, then runs `program` of it with `args`.
+    /// Builds `package` in the release profile, showing cargo's progress, then runs its program with `args`. Where it has
+    /// several, or features, `select` says which.
     pub(crate) fn run_release(
         &self,
         duckdb: &Duckdb,
         package: &str,
-        program: Option<&str>,
+        select: &[&str],
         args: &[OsString],
     ) -> Result<bool> {
-        let mut select = vec!["--release".to_owned(), "--package".to_owned(), package.to_owned()];
-        select.extend(program.map(|program| format!("--bin={program}")));
+        let mut selected = vec!["--release".to_owned(), "--package".to_owned(), package.to_owned()];
+        selected.extend(select.iter().map(|argument| (*argument).to_owned()));
         if duckdb.bundled() {
-            select.push(self.bundled_feature(Some(package))?);
+            selected.push(self.bundled_feature(Some(package))?);
         }
-        if !succeeds(duckdb.cargo().arg("build").args(&select))? {
+        if !succeeds(duckdb.cargo().arg("build").args(&selected))? {
             return Ok(false);
         }
-        succeeds(duckdb.cargo().args(["run", "--quiet"]).args(&select).arg("--").args(args))
+        succeeds(duckdb.cargo().args(["run", "--quiet"]).args(&selected).arg("--").args(args))
     }
 }
 

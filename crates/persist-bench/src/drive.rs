@@ -4,13 +4,24 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::name::Name;
 
 /// What one run gave.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) ops_per_s: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
+    /// How long operations took; none where there was one that was the whole run.
+    pub(crate) micros: Option<Micros>,
+    /// How long the whole took, where that is what one wants to know.
+    pub(crate) seconds: Option<f64>,
+}
+
+/// Percentiles.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Micros {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
 }
 
 impl Figures {
@@ -21,7 +32,13 @@ impl Figures {
             let index = ((nanos.len() as f64 * share) as usize).min(nanos.len().saturating_sub(1));
             nanos.get(index).map_or(0.0, |nanos| *nanos as f64 / 1e3)
         };
-        Self { ops_per_s: operations as f64 / wall.as_secs_f64().max(1e-9), p50_us: at(0.5), p99_us: at(0.99) }
+        let micros = Micros { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
+        Self { ops_per_s: per_second(operations, wall), micros: Some(micros), seconds: None }
+    }
+
+    /// The figures of one long operation on so many records.
+    pub(crate) fn of_whole(took: Duration, records: u64) -> Self {
+        Self { ops_per_s: per_second(records, took), micros: None, seconds: Some(took.as_secs_f64()) }
     }
 
     /// The figures of operations of which each was timed, with anything between them left out.
@@ -29,6 +46,10 @@ impl Figures {
         let nanos = each.iter().map(|took| took.as_nanos() as u64).collect();
         Self::of(nanos, operations_in_each * each.len() as u64, each.iter().sum())
     }
+}
+
+fn per_second(operations: u64, took: Duration) -> f64 {
+    operations as f64 / took.as_secs_f64().max(1e-9)
 }
 
 /// Calls `operation(thread, n)` on each thread for `run`, with n = 0, 1, 2 …; `batch` of them are timed together, so
@@ -76,11 +97,11 @@ pub(crate) fn drive(
 }
 
 /// One of the things that are compared: a name and how to run it once.
-pub(crate) type Contender<'a> = (&'static str, Box<dyn FnMut() -> Result<Figures> + 'a>);
+pub(crate) type Contender<'a> = (Name, Box<dyn FnMut() -> Result<Figures> + 'a>);
 
 /// Runs all in turns, each round starting with another, so that none always comes after the same one.
-pub(crate) fn in_turns(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Result<Vec<(&'static str, Vec<Figures>)>> {
-    let mut runs: Vec<(&'static str, Vec<Figures>)> =
+pub(crate) fn in_turns(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Result<Vec<(Name, Vec<Figures>)>> {
+    let mut runs: Vec<(Name, Vec<Figures>)> =
         contenders.iter().map(|(name, _)| (*name, Vec::with_capacity(rounds))).collect();
     let count = contenders.len();
     for round in 0..rounds {

@@ -10,10 +10,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// How often, and after what time, a holder is asked again who it is.
+const SAYINGS: usize = 10;
+const SAYING: Duration = Duration::from_millis(2);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -32,14 +37,12 @@ impl Lock {
     /// [`Io`](ErrorKind::Io) where the file can't be made.
     pub fn acquire(path: &Path, purpose: &str) -> Result<Self> {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = open.map_err(|error| Error::io("cannot open the lock", path, error))?;
+        let file = open.map_err(|error| Error::io("cannot open the lock", path, error))?;
         if let Err(error) = fs2::FileExt::try_lock_exclusive(&file) {
             if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() {
                 return Err(Error::io("cannot lock", path, error));
             }
-            let mut holder = String::new();
-            // Who holds it is only told: a file that can't be read makes the message poorer, nothing else.
-            let _ = file.read_to_string(&mut holder);
+            let holder = holder(&file);
             let mut lines = holder.lines().filter(|line| !line.is_empty());
             let mut message = format!("{} is held by {}", path.display(), lines.next().unwrap_or("another process"));
             if let Some(what) = lines.next() {
@@ -103,6 +106,22 @@ impl Drop for Lock {
     }
 }
 
+/// What the holder says of itself. It may be about to say so, or something else: what counts is what it says twice.
+fn holder(mut file: &File) -> String {
+    let mut said = String::new();
+    for _ in 0..SAYINGS {
+        let mut now = String::new();
+        // Who holds it is only told: a file that can't be read makes the message poorer, nothing else.
+        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut now));
+        if !now.is_empty() && now == said {
+            break;
+        }
+        said = now;
+        std::thread::sleep(SAYING);
+    }
+    said
+}
+
 fn tell(mut file: &File, text: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
@@ -130,6 +149,29 @@ mod tests {
         drop(first);
         assert!(path.exists(), "a lock file is never unlinked");
         Lock::acquire(&path, "x").unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_just_saying_who_it_is_is_named_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let held = Lock::acquire(&path, "store").unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    held.mark("monday", "monday's store").unwrap();
+                }
+            });
+            for _ in 0..200 {
+                let error = Lock::acquire(&path, "x").unwrap_err().to_string();
+                if !error.contains(&format!("pid {}", std::process::id())) {
+                    done.store(true, std::sync::atomic::Ordering::Relaxed);
+                    panic!("{error}");
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

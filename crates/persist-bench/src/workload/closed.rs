@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 
 use persist_dated::{DatedConfig, DatedStore};
 
-use super::bench::{Bench, DATE, PERSIST, fill, never_flushed, unflushed};
+use super::bench::{Bench, DATE, fill, never_flushed, unflushed};
 use super::recovery::in_its_own_process;
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::flight::{self, Flight};
 use crate::floor::file_of_duckdb::{copy_out, scan};
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
 const OPEN: &str = "open-1m";
 const EXPORT: &str = "export-1m";
 const MEMORY: &str = "memory-1m";
-const SCAN: &str = "floor: bare scan";
-const COPY: &str = "floor: bare COPY";
-const TEXT: &str = "floor: key and data";
+const SCAN: Name = Name::floor("bare scan");
+const COPY: Name = Name::floor("bare COPY");
+const TEXT: Name = Name::floor("key and data");
 const AIRPORTS: [&str; 4] = ["EWR", "LGA", "JFK", "BOS"];
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -41,12 +42,10 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
 
 fn open(bench: &Bench, report: &mut Report, dir: &Path) -> Result<()> {
     let again = |step: &'static str| {
-        move || -> Result<Figures> {
-            Ok(Figures::of_each(&[in_its_own_process(bench, step, dir)?], bench.scale.records))
-        }
+        move || -> Result<Figures> { Ok(Figures::of_whole(in_its_own_process(bench, step, dir)?, bench.scale.records)) }
     };
     let contenders: Vec<Contender<'_>> = vec![(PERSIST, Box::new(again("open"))), (SCAN, Box::new(again("scan")))];
-    report.add(OPEN, SCAN, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(OPEN, &in_turns(bench.scale.rounds, contenders)?);
     Ok(())
 }
 
@@ -64,11 +63,11 @@ fn export(bench: &Bench, report: &mut Report, dir: &Path) -> Result<()> {
         if exported != records {
             return Err(format!("{exported} rows exported in place of {records}").into());
         }
-        Ok(Figures::of_each(&[took], records))
+        Ok(Figures::of_whole(took, records))
     };
-    let bare = || -> Result<Figures> { Ok(Figures::of_each(&[copy_out(&copy, &lake.join("bare.parquet"))?], records)) };
+    let bare = || -> Result<Figures> { Ok(Figures::of_whole(copy_out(&copy, &lake.join("bare.parquet"))?, records)) };
     let contenders: Vec<Contender<'_>> = vec![(PERSIST, Box::new(ours)), (COPY, Box::new(bare))];
-    report.add(EXPORT, COPY, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(EXPORT, &in_turns(bench.scale.rounds, contenders)?);
     store.close()?;
     Ok(())
 }
@@ -89,7 +88,8 @@ fn memory(bench: &Bench, report: &mut Report) -> Result<()> {
     store.close()?;
     std::fs::remove_dir_all(&dir)?;
     let records = bench.scale.records as f64;
-    report.add_bytes_per_record(MEMORY, &[(PERSIST, bytes / records), (TEXT, text as f64 / sample as f64)]);
+    report.add_value(MEMORY, PERSIST, "bytes_per_record", bytes / records);
+    report.add_value(MEMORY, TEXT, "bytes_per_record", text as f64 / sample as f64);
     Ok(())
 }
 

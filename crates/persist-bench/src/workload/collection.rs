@@ -7,16 +7,17 @@ use parking_lot::Mutex;
 use persist_collection::{CollectionConfig, CollectionStore};
 use persist_core::Durability;
 
-use super::bench::{Bench, DATE, PERSIST};
+use super::bench::{Bench, DATE};
 use super::write;
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::Flight;
 use crate::floor::appender::{self, Table};
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
-const DATED: &str = "floor: dated store";
-const APPENDER: &str = "floor: Appender";
+const DATED: Name = Name::floor("dated store");
+const APPENDER: Name = Name::floor("Appender");
 const COLLECTION: &str = "form";
 /// The items of each collection; each key has one collection.
 pub(super) const ITEMS: u64 = 100;
@@ -34,7 +35,7 @@ pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
             (PERSIST, Box::new(move || writes(bench, threads))),
             (DATED, Box::new(move || write::store(bench, threads, persist_dated::Durability::Sync, true))),
         ];
-        report.add(name, DATED, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }
@@ -64,7 +65,7 @@ pub(super) fn flush(bench: &Bench, report: &mut Report, name: &str, rows: u64) -
     }
     // The first of each finds nothing cached and is left out.
     let of = |each: &[Duration]| vec![Figures::of_each(each.get(1..).unwrap_or_default(), ROWS)];
-    report.add(name, APPENDER, &[(PERSIST, of(&ours)), (APPENDER, of(&floor))]);
+    report.add(name, &[(PERSIST, of(&ours)), (APPENDER, of(&floor))]);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }

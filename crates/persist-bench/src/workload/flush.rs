@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, PERSIST, fill, unflushed};
+use super::bench::{Bench, fill, unflushed};
 use crate::Result;
 use crate::drive::Figures;
 use crate::floor::appender::{self, Table};
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
-const APPENDER: &str = "floor: Appender";
+const APPENDER: Name = Name::floor("Appender");
 /// The part of a flush that is the worker's, without closing the segment of the log and waking the threads.
-const WORKER: &str = "persist, worker alone";
+const WORKER: Name = PERSIST.variant("worker alone");
 const ROWS: u64 = 1000;
 
 /// Figures are rows per second; the times are those of a whole flush.
@@ -42,7 +43,7 @@ pub(super) fn at(bench: &Bench, report: &mut Report, name: &str, rows: u64) -> R
         table.checkpoint()?;
     }
     let of = |each: &[Duration]| vec![Figures::of_each(each.get(1..).unwrap_or_default(), ROWS)];
-    report.add(name, APPENDER, &[(PERSIST, of(&whole)), (WORKER, of(&worker)), (APPENDER, of(&floor))]);
+    report.add(name, &[(PERSIST, of(&whole)), (WORKER, of(&worker)), (APPENDER, of(&floor))]);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }

@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 
 use duckdb::{AccessMode, Config, Connection};
 
-use super::bench::{Bench, DATE, PERSIST};
+use super::bench::{Bench, DATE};
 use super::collection::{ITEMS, filled, key, load, load_all, put_all, unflushed};
 use super::recovery::in_its_own_process;
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
-const BARE: &str = "floor: bare query";
-const COPY: &str = "floor: file copy";
-const REPLAY: &str = "floor: bare replay";
+const BARE: Name = Name::floor("bare query");
+const COPY: Name = Name::floor("file copy");
+const REPLAY: Name = Name::floor("bare replay");
 const HISTORY: &str = "storage_history.duckdb";
 const LATEST: &str = "storage_latest.duckdb";
 /// What has changed before a load is timed, and before an opening.
@@ -48,7 +49,7 @@ pub(super) fn lazy_load(bench: &Bench, report: &mut Report, name: &str, items: u
     };
     let floor = || timed(loads, |n| query(&bare, (n + 13) * 7919 % collections));
     let contenders: Vec<Contender<'_>> = vec![(PERSIST, Box::new(ours)), (BARE, Box::new(floor))];
-    report.add(name, BARE, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }
@@ -77,12 +78,12 @@ pub(super) fn refresh(bench: &Bench, report: &mut Report, name: &str, items: u64
         floor.push(start.elapsed());
     }
     let of = |each: &[Duration]| vec![Figures::of_each(each, changes)];
-    report.add(name, APPENDED, &[(PERSIST, of(&ours)), (APPENDED, of(&floor))]);
+    report.add(name, &[(PERSIST, of(&ours)), (APPENDED, of(&floor))]);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }
 
-const APPENDED: &str = "floor: append, checkpoint";
+const APPENDED: Name = Name::floor("append, checkpoint");
 
 /// A backup beside copying and syncing the two files. Figures are items per second.
 pub(super) fn backup(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -101,7 +102,7 @@ pub(super) fn backup(bench: &Bench, report: &mut Report) -> Result<()> {
         let to = bench.folder("backup-made")?;
         let start = Instant::now();
         work(&to)?;
-        Ok(Figures::of_each(&[start.elapsed()], items))
+        Ok(Figures::of_whole(start.elapsed(), items))
     };
     let ours = || once(&|to| Ok(store.backup(to).map(drop)?));
     let copied = || {
@@ -114,7 +115,7 @@ pub(super) fn backup(bench: &Bench, report: &mut Report) -> Result<()> {
         })
     };
     let contenders: Vec<Contender<'_>> = vec![(PERSIST, Box::new(ours)), (COPY, Box::new(copied))];
-    report.add(NAME, COPY, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(NAME, &in_turns(bench.scale.rounds, contenders)?);
     store.close()?;
     std::fs::remove_dir_all(&copies)?;
     Ok(std::fs::remove_dir_all(&dir)?)
@@ -134,12 +135,12 @@ pub(super) fn recover(bench: &Bench, report: &mut Report, name: &str, items: u64
             let copy = bench.folder("coll-recovery")?;
             copy_folder(&crashed, &copy)?;
             let took = in_its_own_process(bench, step, &copy)?;
-            Ok(Figures::of_each(&[took], CHANGES))
+            Ok(Figures::of_whole(took, CHANGES))
         }
     };
     let contenders: Vec<Contender<'_>> =
         vec![(PERSIST, Box::new(again("coll-recover"))), (REPLAY, Box::new(again("coll-replay")))];
-    report.add(name, REPLAY, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     Ok(std::fs::remove_dir_all(&crashed)?)
 }
 

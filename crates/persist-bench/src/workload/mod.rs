@@ -1,4 +1,4 @@
-//! The workloads: what persist is made to do, and which floors stand beside it.
+//! The workloads: what persist is made to do, and what stands beside it.
 
 mod bench;
 mod closed;

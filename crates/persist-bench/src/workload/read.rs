@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use persist_dated::{DatedStore, Durability};
 
-use super::bench::{Bench, PERSIST, fill, unflushed};
+use super::bench::{Bench, fill, unflushed};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
 use crate::floor::map::{self, Map};
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
-const MAP: &str = "floor: hash map";
-const ONE_THREAD: &str = "persist, 1 thread alone";
+const MAP: Name = Name::floor("hash map");
+const ONE_THREAD: Name = PERSIST.variant("1 thread alone");
 const ALONE: &str = "get-1m-1-thread";
 const BESIDE_A_WRITER: &str = "get-1m-2-threads-writer";
 /// So many reads are timed together: the clock costs as much as a read.
@@ -37,7 +38,7 @@ pub(super) fn get(bench: &Bench, report: &mut Report) -> Result<()> {
             (PERSIST, Box::new(move || drive(1, run, BATCH, |thread, n| from_store(store, keys.at(thread, n))))),
             (MAP, Box::new(move || drive(1, run, BATCH, |thread, n| from_map(map, keys.at(thread, n))))),
         ];
-        report.add(ALONE, MAP, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(ALONE, &in_turns(bench.scale.rounds, contenders)?);
     }
     if bench.wants(BESIDE_A_WRITER) {
         let contenders: Vec<Contender<'_>> = vec![
@@ -45,7 +46,7 @@ pub(super) fn get(bench: &Bench, report: &mut Report) -> Result<()> {
             (ONE_THREAD, Box::new(move || drive(1, run, BATCH, |thread, n| from_store(store, keys.at(thread, n))))),
             (MAP, Box::new(move || drive(2, run, BATCH, |thread, n| from_map(map, keys.at(thread, n))))),
         ];
-        report.add(BESIDE_A_WRITER, ONE_THREAD, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(BESIDE_A_WRITER, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }

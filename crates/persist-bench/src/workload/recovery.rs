@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, DATE, PERSIST, fill, unflushed};
+use super::bench::{Bench, DATE, fill, unflushed};
 use super::{closed, latest};
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
 const NAME: &str = "recovery-1m";
-const REPLAY: &str = "floor: bare replay";
+const REPLAY: Name = Name::floor("bare replay");
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     if !bench.wants(NAME) {
@@ -29,12 +30,12 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
             copy_store(&crashed.join(DATE), &copy.join(DATE))?;
             let took = in_its_own_process(bench, step, &copy)?;
             std::fs::remove_dir_all(&copy)?;
-            Ok(Figures::of_each(&[took], bench.scale.records))
+            Ok(Figures::of_whole(took, bench.scale.records))
         }
     };
     let contenders: Vec<Contender<'_>> =
         vec![(PERSIST, Box::new(again("recover"))), (REPLAY, Box::new(again("replay")))];
-    report.add(NAME, REPLAY, &in_turns(bench.scale.rounds, contenders)?);
+    report.add(NAME, &in_turns(bench.scale.rounds, contenders)?);
     Ok(std::fs::remove_dir_all(&crashed)?)
 }
 

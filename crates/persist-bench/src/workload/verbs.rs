@@ -6,23 +6,24 @@ use std::time::{Duration, Instant};
 
 use persist_dated::{DatedStore, ErrorKind};
 
-use super::bench::{Bench, DATE, PERSIST, never_flushed};
+use super::bench::{Bench, DATE, never_flushed};
 use super::write::{GROUP_COMMIT, group_commit};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
 use crate::floor::file::Lines;
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
 /// As many lines in one write and one sync.
-const TOGETHER: &str = "floor: lines together";
+const TOGETHER: Name = Name::floor("lines together");
 /// Each thread on a record of its own.
-const APART: &str = "persist, apart";
+const APART: Name = PERSIST.variant("apart");
 const LAID_OUT_BYTES: u64 = 64 << 20;
 
 /// Figures are records per second; the times are those of a whole batch.
 pub(super) fn batches(bench: &Bench, report: &mut Report) -> Result<()> {
-    for (name, size) in [("batch-of-1", 1), ("batch-of-10", 10), ("batch-of-100", 100), ("batch-of-1000", 1000)] {
+    for (name, size) in [("batch-of-1", 1), ("batch-of-10", 10), ("batch-100", 100), ("batch-of-1000", 1000)] {
         if !bench.wants(name) {
             continue;
         }
@@ -30,7 +31,7 @@ pub(super) fn batches(bench: &Bench, report: &mut Report) -> Result<()> {
             (PERSIST, Box::new(move || in_batches(bench, size))),
             (TOGETHER, Box::new(move || lines_together(bench, size))),
         ];
-        report.add(name, TOGETHER, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }
@@ -45,7 +46,7 @@ pub(super) fn tickets(bench: &Bench, report: &mut Report) -> Result<()> {
             (PERSIST, Box::new(move || with_tickets(bench, most))),
             (TOGETHER, Box::new(move || lines_together(bench, most))),
         ];
-        report.add(name, TOGETHER, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }
@@ -61,7 +62,7 @@ pub(super) fn compare_and_set(bench: &Bench, report: &mut Report) -> Result<()> 
             (APART, Box::new(move || counting(bench, threads, |thread| format!("counter of {thread}")))),
             (GROUP_COMMIT, Box::new(move || group_commit(bench, threads))),
         ];
-        report.add(name, GROUP_COMMIT, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }

@@ -8,44 +8,54 @@ use persist_core::fs::Disk;
 use persist_core::wal::{Body, Log, LogOptions, LogStart, Marks, Reach};
 use persist_dated::{DatedConfig, DatedStore, Durability};
 
-use super::bench::{Bench, DATE, PERSIST, never_flushed};
+use super::bench::{Bench, DATE, never_flushed};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
 use crate::floor::file::Lines;
 use crate::floor::group_commit::GroupCommit;
+use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
-const GROWING: &str = "floor: growing file";
-const LAID_OUT: &str = "floor: laid out";
-pub(super) const GROUP_COMMIT: &str = "floor: group commit";
-const WRITE: &str = "floor: write(2)";
+/// What one thread has to pay.
+const LAID_OUT: Name = Name::floor("laid out");
+/// What several threads have to pay.
+pub(super) const GROUP_COMMIT: Name = Name::floor("group commit");
+const WRITE: Name = Name::floor("write(2)");
+const GROWING: Name = LAID_OUT.variant("growing file");
+const ALONE: Name = LAID_OUT.variant("one by one");
+const GROUP_OF_ONE: Name = LAID_OUT.variant("group commit");
 /// persist with nothing flushed meanwhile, to see what DuckDB takes away on a machine of few cores.
-const UNFLUSHED: &str = "persist, unflushed";
+const UNFLUSHED: Name = PERSIST.variant("unflushed");
 /// persist's log alone, to see what the rest of a write costs.
-const LOG: &str = "persist, log alone";
+const LOG: Name = PERSIST.variant("log alone");
 
 /// More than any run of one thread fills.
 const LAID_OUT_BYTES: u64 = 16 << 20;
 const LAID_OUT_FOR_GROUPS_BYTES: u64 = 96 << 20;
 
 pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
-    for (name, threads) in [("durable-1-thread", 1), ("durable-8-threads", 8), ("durable-64-threads", 64)] {
+    for (name, threads) in
+        [("durable-1-thread", 1), ("durable-8-threads", 8), ("durable-64-threads", 64), ("durable-256-threads", 256)]
+    {
         if !bench.wants(name) {
             continue;
         }
-        let mut contenders: Vec<Contender<'_>> = vec![
-            (PERSIST, Box::new(move || store(bench, threads, Durability::Sync, true))),
-            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Sync, false))),
-            (LOG, Box::new(move || log(bench, threads, Reach::Durable))),
-            (GROUP_COMMIT, Box::new(move || group_commit(bench, threads))),
-            (LAID_OUT, Box::new(move || lines(bench, threads, LAID_OUT_BYTES, true))),
-        ];
-        if threads == 1 {
+        let mut contenders: Vec<Contender<'_>> =
+            vec![(PERSIST, Box::new(move || store(bench, threads, Durability::Sync, true)))];
+        let (alone, together) = if threads == 1 { (LAID_OUT, GROUP_OF_ONE) } else { (ALONE, GROUP_COMMIT) };
+        if threads == 1 || bench.more {
+            contenders.push((alone, Box::new(move || lines(bench, threads, LAID_OUT_BYTES, true))));
+        }
+        if threads > 1 || bench.more {
+            contenders.push((together, Box::new(move || group_commit(bench, threads))));
+        }
+        if bench.more {
+            contenders.push((UNFLUSHED, Box::new(move || store(bench, threads, Durability::Sync, false))));
+            contenders.push((LOG, Box::new(move || log(bench, threads, Reach::Durable))));
             contenders.push((GROWING, Box::new(move || lines(bench, threads, 0, true))));
         }
-        let floor = if threads == 1 { LAID_OUT } else { GROUP_COMMIT };
-        report.add(name, floor, &in_turns(bench.scale.rounds, contenders)?);
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }
@@ -55,13 +65,15 @@ pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
         if !bench.wants(name) {
             continue;
         }
-        let contenders: Vec<Contender<'_>> = vec![
+        let mut contenders: Vec<Contender<'_>> = vec![
             (PERSIST, Box::new(move || store(bench, threads, Durability::Os, true))),
-            (UNFLUSHED, Box::new(move || store(bench, threads, Durability::Os, false))),
-            (LOG, Box::new(move || log(bench, threads, Reach::Written))),
             (WRITE, Box::new(move || lines(bench, threads, 0, false))),
         ];
-        report.add(name, WRITE, &in_turns(bench.scale.rounds, contenders)?);
+        if bench.more {
+            contenders.push((UNFLUSHED, Box::new(move || store(bench, threads, Durability::Os, false))));
+            contenders.push((LOG, Box::new(move || log(bench, threads, Reach::Written))));
+        }
+        report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub(crate) struct Merged {
     pub(crate) rows_moved: u64,
     /// Rows taken out of the base, because the delta had a newer one or a removal.
     pub(crate) rows_replaced: u64,
+    /// Rows of the base written once more, to keep it in order.
+    pub(crate) rows_rewritten: u64,
     /// The rows of the base afterwards.
     pub(crate) base_rows: u64,
 }
@@ -46,8 +48,8 @@ impl Database {
         let back_again = self.table.superseded(&removed, &delta);
         let newly_removed = self.table.removed(&delta);
         let replaced = connection.execute(&format!("DELETE FROM {base} WHERE rowid IN ({superseded})"), [])?;
-        let moved = match self.table.history {
-            None => connection.execute(&format!("INSERT INTO {base} {}", self.table.newest(&delta)), [])?,
+        let (rows_moved, rows_rewritten) = match self.table.history {
+            None => (connection.execute(&format!("INSERT INTO {base} {}", self.table.newest(&delta)), [])? as u64, 0),
             Some(_) => self.insert_in_order(connection, &delta)?,
         };
         connection.execute(&format!("DELETE FROM {removed} WHERE rowid IN ({back_again})"), [])?;
@@ -72,7 +74,7 @@ impl Database {
             // They are in the other file, which one transaction can't write as well.
             connection.execute(&superseded_watermarks, [])?;
         }
-        Ok(Merged { rows_moved: moved as u64, rows_replaced: replaced as u64, base_rows })
+        Ok(Merged { rows_moved, rows_replaced: replaced as u64, rows_rewritten, base_rows })
     }
 
     /// Makes the base of a history anew of all there is, in one transaction: who reads meanwhile sees it whole.

@@ -46,6 +46,11 @@ impl Held {
             journal::roll_back_checkpoint(fs, path)?;
         }
         let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
+        if !read_only {
+            // A process that was killed within a checkpoint may have left its header in the system's cache alone. DuckDB
+            // would take the checkpoint for finished, never sync it, and the log would be removed on its word.
+            raw.sync_all().map_err(|error| Error::io("cannot sync", path, error))?;
+        }
         // DuckDB would make a new database of a missing file, and of an empty one.
         if raw.is_empty().map_err(|error| Error::io("cannot open", path, error))? {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));

@@ -63,13 +63,14 @@ impl Runs {
 }
 
 impl Database {
-    /// Puts the newest of each id of the delta into a base that is kept in order. Answers how many there were.
-    pub(super) fn insert_in_order(&self, connection: &Connection, delta: &str) -> duckdb::Result<usize> {
+    /// Puts the newest of each id of the delta into a base that is kept in order. Answers how many there were, and how
+    /// many rows of the base were written once more for that.
+    pub(super) fn insert_in_order(&self, connection: &Connection, delta: &str) -> duckdb::Result<(u64, u64)> {
         let newest = format!("SELECT count(*) FROM {delta} {}", self.table.where_newest(delta));
         let new: u64 = connection.query_row(&newest, [], |row| row.get(0))?;
         let runs = self.runs(connection)?;
         if new == 0 && runs.are_in_order() {
-            return Ok(0);
+            return Ok((0, 0));
         }
         let from = runs.move_from(new);
         let base = self.base();
@@ -81,8 +82,8 @@ impl Database {
             let (low, high) = (width * part, if part + 1 == parts { u64::MAX } else { width * (part + 1) - 1 });
             connection.execute(&self.table.insert_sorted(&base, &moved, delta, low, high), [])?;
         }
-        connection.execute(&format!("DELETE FROM {base} WHERE {moved}"), [])?;
-        Ok(usize::try_from(new).unwrap_or(usize::MAX))
+        let rewritten = connection.execute(&format!("DELETE FROM {base} WHERE {moved}"), [])?;
+        Ok((new, rewritten as u64))
     }
 
     /// Whether a load has to read no more row groups than it should. It may be otherwise after a merge that had no

@@ -208,6 +208,8 @@ impl<M: Model> Shared<M> {
         let mut figures = self.figures.lock();
         figures.base_rows = state.base_rows;
         figures.delta_rows = state.delta_rows;
+        figures.merged_rows += merged.rows_moved;
+        figures.rewritten_rows += merged.rows_rewritten;
         drop(figures);
         tracing::debug!(?merged, "merged the delta");
         Ok(())

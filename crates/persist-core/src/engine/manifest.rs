@@ -117,6 +117,11 @@ impl Backup {
         if *present != Ancestor::present(&backup.store) || !bounded {
             return Err(corrupt("its lineage is not one of its store"));
         }
+        if let Some(file) =
+            backup.files.iter().find(|file| Path::new(&file.name).file_name() != Some(file.name.as_ref()))
+        {
+            return Err(corrupt(&format!("{:?} is no name of a file in this folder", file.name)));
+        }
         dir.clone_into(&mut backup.dir);
         Ok(backup)
     }

@@ -1,5 +1,6 @@
 //! The engine itself: what its callers and its own threads share.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -30,7 +31,6 @@ pub struct Engine<M: Model> {
 }
 
 /// What the callers and the engine's own threads share.
-#[derive(Debug)]
 pub(super) struct Shared<M: Model> {
     pub(super) dir: PathBuf,
     /// Of the folder first.
@@ -58,6 +58,14 @@ pub(super) struct Shared<M: Model> {
     pub(super) figures: Mutex<Figures>,
 }
 
+/// Which store it is. Its records are nobody's to see in a log of another's, nor a million of them to be printed.
+impl<M: Model> fmt::Debug for Shared<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dir, purpose, .. } = self;
+        f.debug_struct("Shared").field("purpose", purpose).field("dir", dir).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Threads {
     pub(super) worker: JoinHandle<()>,
@@ -72,6 +80,10 @@ pub(super) struct Figures {
     pub(super) checkpointed: u64,
     pub(super) base_rows: u64,
     pub(super) delta_rows: u64,
+    /// Since the opening.
+    pub(super) flushed_rows: u64,
+    pub(super) merged_rows: u64,
+    pub(super) rewritten_rows: u64,
     /// The last `seq` in the newest usable backup in the log's folders.
     pub(super) newest_backup: Option<u64>,
     pub(super) last_flush: Option<Duration>,

@@ -53,6 +53,12 @@ pub struct Stats {
     pub base_rows: u64,
     /// Rows that were flushed and not merged into the main table yet.
     pub delta_rows: u64,
+    /// Rows that flushes have appended since the store was opened.
+    pub flushed_rows: u64,
+    /// Rows that merges have moved into the main table since the store was opened.
+    pub merged_rows: u64,
+    /// Rows of the main table that those merges wrote once more, to keep them in order.
+    pub rewritten_rows: u64,
     /// Writes since the store was opened.
     pub writes: u64,
     /// Syncs of the log since the store was opened.

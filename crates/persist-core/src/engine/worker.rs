@@ -163,6 +163,10 @@ impl<M: Model> Worker<M> {
     }
 
     fn flush_batches(&mut self, seq: u64) -> Result<usize> {
+        if self.shared.database.get().is_err() {
+            // It could not be opened again when it was lost; whoever reads waits for it, also if nobody writes any more.
+            self.reopen()?;
+        }
         let mut flushed = 0;
         loop {
             // In doubt, and never flushed, is what a failed sync left behind.
@@ -194,6 +198,7 @@ impl<M: Model> Worker<M> {
             let mut figures = self.shared.figures.lock();
             figures.watermark = watermark;
             figures.delta_rows += rows as u64;
+            figures.flushed_rows += rows as u64;
         }
     }
 

@@ -49,6 +49,12 @@ impl SegmentId {
         Self::parse(name.get(..end)?)
     }
 
+    /// Whether numbers can go on after this one for as long as a store lives. A file whose number is larger has got its
+    /// name from somebody else.
+    pub(super) fn is_followed(self) -> bool {
+        self.0 < u64::MAX / 2
+    }
+
     /// The number after this one.
     #[must_use]
     pub fn next(self) -> Self {

@@ -152,7 +152,13 @@ impl<'a> Recovery<'a> {
     fn scan(&self) -> Result<(Vec<Scan>, SegmentId)> {
         let files = self.files()?;
         let ids = files.iter().filter_map(|(name, _)| SegmentId::of_any(name));
-        let next = ids.max().map_or(SegmentId(1), SegmentId::next);
+        let next = match ids.max() {
+            Some(last) if !last.is_followed() => {
+                let message = format!("{}: no segment of a store has such a number; move the file away", last);
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+            last => last.map_or(SegmentId(1), SegmentId::next),
+        };
         let mut scans = self.scan_each(&files)?;
         for scan in &mut scans {
             scan.void_after(self.bound(scan)?);

@@ -364,6 +364,9 @@ fn a_damaged_backup_is_refused_and_the_file_named() {
     refused(ErrorKind::Corrupt, "/manifest.json", &edit("/lineage", strangers));
     refused(ErrorKind::Corrupt, "/manifest.json", &edit("/lineage", json!([])));
     refused(ErrorKind::Config, "/manifest.json", &edit("/format", json!(2)));
+    for elsewhere in ["../data.duckdb", "/etc/hostname", "a/b", "..", ""] {
+        refused(ErrorKind::Corrupt, "/manifest.json", &edit("/files/0/name", json!(elsewhere)));
+    }
     assert_eq!(place.verify("backup").unwrap(), backup);
     fs::write(backup.dir.join("data.duckdb.wal"), "x").unwrap();
     assert_eq!(place.verify("backup").unwrap_err().kind(), ErrorKind::Corrupt);

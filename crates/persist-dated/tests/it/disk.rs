@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use persist_dated::{DatedConfig, DatedStore, ErrorKind};
+use persist_test_utils::FlakyDisk;
 use serde_json::json;
 
 use crate::quiet;
@@ -162,6 +165,37 @@ fn checkpoint_without_space(left: usize, is_lost: bool) {
     store.close().unwrap();
     assert!(!aside.exists());
     assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 501);
+}
+
+#[test]
+fn a_database_that_was_lost_is_opened_again_also_if_nobody_writes_any_more() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let stuck = Arc::new(AtomicBool::new(true));
+    let refused = Arc::clone(&stuck);
+    let unopened = FlakyDisk::new(move |operation, path| {
+        let fails = operation == "rename" && path.ends_with("data.duckdb.wal.aside") && refused.load(Ordering::SeqCst);
+        if fails { Err(std::io::Error::other("not yet")) } else { Ok(()) }
+    });
+    let store = DatedStore::open(DATE, config(&disk).fs(Arc::new(unopened))).unwrap();
+    let text = "x".repeat(400);
+    (0..500).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"text": text})).unwrap()));
+    store.query("SELECT count(*) AS n FROM storage").unwrap();
+    let ballast = disk.fill_but(300 * 1024);
+    store.flush().unwrap();
+    let start = Instant::now();
+    let soon = || assert!(start.elapsed() < Duration::from_secs(30), "{:?}", store.stats());
+    // The checkpoint costs DuckDB its instance, and the first try to open it again fails.
+    while !store.stats().last_flush_error.is_some_and(|error| error.contains("not yet")) {
+        soon();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    fs::remove_file(ballast).unwrap();
+    stuck.store(false, Ordering::SeqCst);
+    while store.query("SELECT count(*) AS n FROM storage").is_err() {
+        soon();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(store.query("SELECT count(*) AS n FROM storage").unwrap().get(0, "n"), Some(&json!(500)));
 }
 
 #[test]

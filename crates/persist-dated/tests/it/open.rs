@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use persist_dated::{DatedStore, Durability, ErrorKind, RecoveryPolicy};
-use persist_test_utils::copy_as_crash_leaves_it;
+use persist_test_utils::{FlakyDisk, copy_as_crash_leaves_it};
 use serde_json::json;
 
 use crate::{open, quiet};
@@ -240,4 +241,46 @@ fn options_out_of_bounds_are_named() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(name), "{error}");
     }
+}
+
+#[test]
+fn a_database_is_synced_before_anything_is_believed_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.store("a", &json!({})).unwrap();
+    store.close().unwrap();
+    // A process killed within a checkpoint may have left it in the system's cache alone.
+    let operations: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&operations);
+    let disk = FlakyDisk::new(move |operation, path| {
+        if path.ends_with("data.duckdb") {
+            seen.lock().unwrap().push(operation.to_owned());
+        }
+        Ok(())
+    });
+    DatedStore::open("2025-01-15", quiet(dir.path()).fs(Arc::new(disk))).unwrap().close().unwrap();
+    assert_eq!(operations.lock().unwrap().first().map(String::as_str), Some("sync"));
+
+    let disk = FlakyDisk::new(|operation, path| {
+        let fails = operation == "sync" && path.ends_with("data.duckdb");
+        if fails { Err(std::io::Error::other("a bad disk")) } else { Ok(()) }
+    });
+    let error = DatedStore::open("2025-01-15", quiet(dir.path()).fs(Arc::new(disk))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("data.duckdb"), "{error}");
+}
+
+#[test]
+fn a_segment_after_which_no_number_is_left_is_refused_by_its_name() {
+    let dir = crashed();
+    let before = segments(dir.path()).len();
+    let name = "wal_18446744073709551615.jsonl.torn";
+    let path = dir.path().join("2025-01-15").join(name);
+    fs::write(&path, "").unwrap();
+    let error = DatedStore::open("2025-01-15", quiet(dir.path())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("wal_18446744073709551615.jsonl"), "{error}");
+    fs::remove_file(path).unwrap();
+    assert_eq!(segments(dir.path()).len(), before, "the log is as it was");
+    assert!(!DatedStore::open("2025-01-15", quiet(dir.path())).unwrap().is_empty());
 }

@@ -24,14 +24,20 @@ fn table_view_and_load_agree_before_and_after_a_merge() {
         assert_eq!(loaded(&database), expected);
         if round == 1 {
             let merged = database.merge().unwrap();
-            assert_eq!(merged, Merged { rows_moved: 350, rows_replaced: 0, base_rows: 350 });
+            assert_eq!(merged, Merged { rows_moved: 350, rows_replaced: 0, rows_rewritten: 0, base_rows: 350 });
             assert_eq!(queried(&database), expected);
         }
     }
-    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 11, rows_replaced: 11, base_rows: 350 });
+    assert_eq!(
+        database.merge().unwrap(),
+        Merged { rows_moved: 11, rows_replaced: 11, rows_rewritten: 0, base_rows: 350 }
+    );
     assert_eq!(queried(&database), expected);
     assert_eq!(loaded(&database), expected);
-    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 0, rows_replaced: 0, base_rows: 350 });
+    assert_eq!(
+        database.merge().unwrap(),
+        Merged { rows_moved: 0, rows_replaced: 0, rows_rewritten: 0, base_rows: 350 }
+    );
     assert_eq!(database.count_duplicates().unwrap(), 0);
     assert_eq!(database.state().unwrap().delta_rows, 0);
     let metas = database.query(r#"SELECT watermark, "at" FROM persist_meta"#).unwrap();
@@ -54,7 +60,7 @@ fn null_is_one_part_and_not_the_empty_text() {
         .map(|(part, n)| (("k".to_owned(), part.map(str::to_owned)), (format!(r#"{{"n":{n}}}"#), n)))
         .into();
     assert_eq!(queried(&database), expected);
-    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 2, rows_replaced: 2, base_rows: 3 });
+    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 2, rows_replaced: 2, rows_rewritten: 0, base_rows: 3 });
     assert_eq!(queried(&database), expected);
 }
 
@@ -239,7 +245,7 @@ fn a_removal_hides_the_id_until_it_is_written_again() {
     let ids = |found: BTreeMap<Id, (String, u32)>| found.into_keys().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(ids(queried(&database)), ["k2", "k3"]);
     assert_eq!(ids(loaded(&database)), ["k2", "k3"]);
-    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 1, rows_replaced: 2, base_rows: 2 });
+    assert_eq!(database.merge().unwrap(), Merged { rows_moved: 1, rows_replaced: 2, rows_rewritten: 0, base_rows: 2 });
     assert_eq!(ids(queried(&database)), ["k2", "k3"]);
     assert_eq!(ids(loaded(&database)), ["k2", "k3"]);
 }
