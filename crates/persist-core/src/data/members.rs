@@ -24,6 +24,7 @@ pub struct Members<'s> {
     rest: &'s str,
 }
 
+#[cfg(feature = "duckdb")]
 impl<'s> Members<'s> {
     /// What comes after the members that were handed out.
     pub(crate) fn rest(&self) -> &'s str {
