@@ -307,6 +307,7 @@ impl<M: Model> Load<'_, M> {
     fn put(&mut self) {
         for (shard, waiting) in self.cache.shards.iter().zip(&mut self.waiting) {
             let shard = &mut *shard.write();
+            shard.groups.reserve(waiting.len());
             for (hash, record) in waiting.drain(..) {
                 self.cache.put_if(shard, hash, &record, |present| present.seq <= record.seq);
             }

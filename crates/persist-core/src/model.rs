@@ -16,7 +16,7 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// What a record has besides its data, with columns of its own: [`Option<Scalar>`](Scalar), or `()` for nothing.
     type Value: RecordValue;
 
-    /// The names under which a part stands in a line of the log and in the columns of the table, in order.
+    /// The names under which a part stands in a line of the log and in the columns of the table, in order; at most four.
     const PART_FIELDS: &'static [&'static str];
 
     /// The main table in DuckDB.

@@ -54,10 +54,16 @@ impl<T: Hashed> Table<T> {
 
     /// Puts an entry in that is not there.
     pub(super) fn insert(&mut self, entry: T) {
-        if self.used * 5 >= self.places.len() * 4 {
-            self.resize((self.places.len() * 5 / 4).max(8));
-        }
+        self.reserve(1);
         self.put(entry);
+    }
+
+    /// Grows, if need be, for so many more entries.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let entries = self.used + more;
+        if entries * 5 > self.places.len() * 4 {
+            self.resize((self.places.len() * 5 / 4).max(entries * 5 / 4 + 1));
+        }
     }
 
     /// Keeps the entries that `is_kept` says so of.

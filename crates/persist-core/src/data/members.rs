@@ -24,6 +24,14 @@ pub struct Members<'s> {
     rest: &'s str,
 }
 
+#[cfg(feature = "duckdb")]
+impl<'s> Members<'s> {
+    /// What comes after the members that were handed out.
+    pub(crate) fn rest(&self) -> &'s str {
+        self.rest
+    }
+}
+
 impl<'s> Iterator for Members<'s> {
     type Item = (&'s str, &'s str);
 

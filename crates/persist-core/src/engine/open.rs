@@ -400,10 +400,7 @@ pub(super) fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {
 
 /// The first and last `seq` of each batch to replay.
 fn batches(recovered: &Recovered) -> VecDeque<(u64, u64)> {
-    let lines = recovered.lines(0..recovered.len());
-    let last_lines =
-        lines.filter_map(|line| Some((line.seq, line.marks.batch.filter(|batch| batch.number == batch.of)?)));
-    last_lines.map(|(last, batch)| (last + 1 - u64::from(batch.of).min(last), last)).collect()
+    recovered.batch_ends().map(|(last, of)| (last + 1 - u64::from(of).min(last), last)).collect()
 }
 
 /// Puts the recovered records into memory, if there is a cache to take them, on all cores, and answers them in order of `seq`.

@@ -233,6 +233,13 @@ impl Recovered {
         chain.iter().filter_map(|at| self.line(*at)).filter(|line| line.lost_from.is_none())
     }
 
+    /// The last `seq` of each batch to replay, and how many lines the batch has.
+    pub fn batch_ends(&self) -> impl Iterator<Item = (u64, u32)> {
+        let places = self.chain.iter().filter_map(|at| self.place(*at)).filter(|place| !place.is_bridge);
+        let batches = places.filter_map(|place| Some((place.seq, place.marks.batch?)));
+        batches.filter(|(_, batch)| batch.number == batch.of).map(|(last, batch)| (last, batch.of))
+    }
+
     /// Where the log goes on.
     pub fn start(&self) -> LogStart {
         self.start.clone()
