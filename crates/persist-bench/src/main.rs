@@ -78,7 +78,7 @@ impl Args {
         if let Some(records) = self.tiny {
             Scale { run: Duration::from_millis(20), rounds: 1, flushes: 3, ..of(records) }
         } else if self.quick {
-            Scale { run: Duration::from_millis(200), rounds: 3, flushes: 12, ..million }
+            Scale { run: Duration::from_millis(150), rounds: 3, flushes: 12, ..million }
         } else if self.full {
             Scale { run: Duration::from_secs(1), rounds: 7, ..million }
         } else {
