@@ -1,5 +1,6 @@
 //! The engine itself: what its callers and its own threads share.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -30,7 +31,6 @@ pub struct Engine<M: Model> {
 }
 
 /// What the callers and the engine's own threads share.
-#[derive(Debug)]
 pub(super) struct Shared<M: Model> {
     pub(super) dir: PathBuf,
     /// Of the folder first.
@@ -56,6 +56,14 @@ pub(super) struct Shared<M: Model> {
     pub(super) worker: flume::Sender<worker::Command>,
     pub(super) keeper: flume::Sender<keeper::Chore<M>>,
     pub(super) figures: Mutex<Figures>,
+}
+
+/// Which store it is. Its records are nobody's to see in a log of another's, nor a million of them to be printed.
+impl<M: Model> fmt::Debug for Shared<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dir, purpose, .. } = self;
+        f.debug_struct("Shared").field("purpose", purpose).field("dir", dir).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

@@ -276,3 +276,14 @@ fn the_lines_of_a_store_are_those_that_the_format_describes() {
     let written: Vec<String> = log.lines().filter(|line| !line.is_empty()).map(body).collect();
     assert_eq!(written, described.map(body).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_store_that_is_printed_says_which_it_is_and_shows_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.store("a", &json!({"password": "secret"})).unwrap();
+    let text = format!("{store:?}");
+    assert!(text.contains("dated store of 2025-01-15") && !text.contains("secret"), "{text}");
+    assert!(text.len() < 2_000, "{text}");
+    assert!(!format!("{:?}", store.put("b")).contains("secret"));
+}
