@@ -11,7 +11,7 @@ use super::failure::failed;
 use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, Fs};
+use crate::fs::{Access, File, Fs, suffixed};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -328,12 +328,6 @@ pub(super) fn unquoted(name: &str) -> String {
 /// commits go to while a checkpoint runs, and what a recovery interrupted in between puts together of both.
 pub(crate) fn own_logs(path: &Path) -> [PathBuf; 3] {
     [".wal", ".wal.checkpoint", ".wal.recovery"].map(|suffix| suffixed(path, suffix))
-}
-
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// A path that DuckDB takes for what it is: `sqlite:x.db` or `:memory:` would not be files to it, and of a path with a

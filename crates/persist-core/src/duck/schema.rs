@@ -10,7 +10,7 @@ use super::database::{self, own_logs};
 use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
-use crate::fs::Fs;
+use crate::fs::{Fs, is_there};
 use crate::model::{Column, History, Model, Source};
 
 /// Says which store a file belongs to and how far it has been flushed.
@@ -266,7 +266,7 @@ impl Table {
 pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
     let path = &database::plain(path)?;
     for taken in std::iter::once(path).chain(&own_logs(path)) {
-        if fs.exists(taken).map_err(|e| Error::io("cannot look for", taken, e))? {
+        if is_there(fs, taken)? {
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }
