@@ -17,7 +17,7 @@ const MEANWHILE: Name = PERSIST.variant("writes meanwhile");
 const ALONE: Name = PERSIST.variant("writes alone");
 const REWRITES: Name = PERSIST.variant("rewrites of a row");
 
-/// Compactions that bring changes of a twentieth of the rows, spread over all of them, into a large table. Durable writes
+/// Compactions that bring changes of a fiftieth of the rows, spread over all of them, into a large table. Durable writes
 /// of one thread are timed while that goes on, and as long before it. Beside it how often each row was written again while
 /// the table grew.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -28,7 +28,7 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let dir = table::copy(bench, rows, NAME)?;
     let rewrites = table::merged_rows(bench, rows)? as f64 / rows as f64;
     let store = DatedStore::open(DATE, DatedConfig::new(&dir))?;
-    let changes = (rows / 20).max(1);
+    let changes = (rows / 50).max(1);
     let (mut merges, mut meanwhile, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     let mut next = rows;
     for round in 0..bench.scale.rounds as u64 {

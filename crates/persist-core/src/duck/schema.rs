@@ -155,9 +155,14 @@ impl Table {
     }
 
     /// The same where [no row is hidden](super::settle) by another.
+    ///
+    /// Of a union DuckDB reads the first column where a query wants none, as a count does: that is a constant, not the key.
     pub(super) fn settled(&self, base: &str, delta: &str) -> String {
         let (columns, shown, op) = (self.column_list(), self.shown_list(), quote(OP));
-        format!("SELECT {columns} FROM {base} UNION ALL SELECT {shown} FROM {delta} WHERE {op} = {PUT}")
+        format!(
+            "SELECT {columns} FROM (SELECT 0 AS persist_first, {columns} FROM {base} \
+             UNION ALL SELECT 0, {shown} FROM {delta} WHERE {op} = {PUT})"
+        )
     }
 
     /// A query for the `rowid` of each row of the delta that has a lower `seq` than its id has in `newest`.
