@@ -25,15 +25,9 @@ pub(crate) struct Micros {
 }
 
 impl Figures {
-    /// The figures of operations that took so long each, one after another on so many threads or beside each other.
-    pub(crate) fn of(mut nanos: Vec<u64>, operations: u64, wall: Duration) -> Self {
-        nanos.sort_unstable();
-        let at = |share: f64| {
-            let index = ((nanos.len() as f64 * share) as usize).min(nanos.len().saturating_sub(1));
-            nanos.get(index).map_or(0.0, |nanos| *nanos as f64 / 1e3)
-        };
-        let micros = Micros { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
-        Self { ops_per_s: per_second(operations, wall), micros: Some(micros), seconds: None }
+    /// The figures of operations that took so long each, `operations` in all in so much time.
+    pub(crate) fn of(nanos: Vec<u64>, operations: u64, wall: Duration) -> Self {
+        Self { ops_per_s: per_second(operations, wall), micros: Some(Micros::of(nanos)), seconds: None }
     }
 
     /// The figures of one long operation on so many records.
@@ -45,6 +39,17 @@ impl Figures {
     pub(crate) fn of_each(each: &[Duration], operations_in_each: u64) -> Self {
         let nanos = each.iter().map(|took| took.as_nanos() as u64).collect();
         Self::of(nanos, operations_in_each * each.len() as u64, each.iter().sum())
+    }
+}
+
+impl Micros {
+    fn of(mut nanos: Vec<u64>) -> Self {
+        nanos.sort_unstable();
+        let at = |share: f64| {
+            let index = ((nanos.len() as f64 * share) as usize).min(nanos.len().saturating_sub(1));
+            nanos.get(index).map_or(0.0, |nanos| *nanos as f64 / 1e3)
+        };
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }
 }
 
@@ -80,20 +85,19 @@ pub(crate) fn drive(
             }
         }
     };
-    let mut nanos = Vec::new();
-    let (mut operations, mut longest) = (0, Duration::ZERO);
+    let (mut nanos, mut ops_per_s) = (Vec::new(), 0.0);
     std::thread::scope(|scope| -> Result<()> {
         let one = &one;
         let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || one(thread))).collect();
         for thread in running {
             let (of_thread, count, took) = thread.join().map_err(|_| "a thread panicked")??;
             nanos.extend(of_thread);
-            operations += count;
-            longest = longest.max(took);
+            // Each thread at its own rate: one that was kept waiting in the end does not make the others slower.
+            ops_per_s += per_second(count, took);
         }
         Ok(())
     })?;
-    Ok(Figures::of(nanos, operations, longest))
+    Ok(Figures { ops_per_s, micros: Some(Micros::of(nanos)), seconds: None })
 }
 
 /// One of the things that are compared: a name and how to run it once.

@@ -14,6 +14,7 @@ mod flight;
 mod floor;
 mod markdown;
 mod name;
+mod peer;
 mod plot;
 mod report;
 mod targets;
@@ -30,7 +31,7 @@ use workload::{Bench, Scale};
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Measures persist beside bare programs that do no more than the same work must cost.
+/// Measures persist beside its peers and bare programs that do no more than the same work must cost.
 #[derive(Debug, Parser)]
 struct Args {
     /// Fewer and shorter runs: less than four minutes.
@@ -103,6 +104,7 @@ fn main() -> Result<ExitCode> {
     let start = Instant::now();
     Report::print_head();
     workload::run_all(&bench, &mut report)?;
+    report.print_foot();
     println!("{} s", start.elapsed().as_secs());
     let out = args.out.unwrap_or(target);
     std::fs::create_dir_all(&out)?;

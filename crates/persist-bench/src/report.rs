@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::drive::Figures;
 use crate::name::Name;
+use crate::peer;
 
 /// All figures of a run.
 #[derive(Debug, Default)]
@@ -42,6 +43,13 @@ impl Report {
             "p50 × fl.",
             "spread"
         );
+    }
+
+    /// Says how the peers that were measured are configured.
+    pub(crate) fn print_foot(&self) {
+        for kind in peer::ALL.iter().filter(|kind| self.rows().any(|row| row.name == kind.name)) {
+            println!("{}: {}.", kind.name, kind.how);
+        }
     }
 
     /// Prints and keeps the medians of a workload, set against its floor and the fastest of the peers.

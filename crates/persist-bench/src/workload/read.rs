@@ -1,16 +1,20 @@
 //! Random reads of a million records, alone and beside a writer.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use persist_dated::{DatedStore, Durability};
 
 use super::bench::{Bench, fill, unflushed};
+use super::peers;
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
 use crate::floor::map::{self, Map};
 use crate::name::{Name, PERSIST};
+use crate::peer::{self, Peer, Session};
 use crate::report::Report;
 
 const MAP: Name = Name::floor("hash map");
@@ -30,23 +34,57 @@ pub(super) fn get(bench: &Bench, report: &mut Report) -> Result<()> {
     let store = unflushed(&dir)?;
     fill(&store, 0..records)?;
     let map = map::of_flights(records);
+    let filled = peer::ALL.iter().map(|kind| peers::filled(bench, kind)).collect::<Result<Vec<_>>>()?;
     let keys = Keys::shuffled(records);
-    let (store, map, keys) = (&store, &map, &keys);
-    let run = bench.scale.run;
+    let (store, map, keys, run) = (&store, &map, &keys, bench.scale.run);
+    let ours = move |threads| {
+        let order = keys.order();
+        drive(threads, run, BATCH, |thread, n| from_store(store, order.at(thread, n)))
+    };
+    let bare = move |threads| {
+        let order = keys.order();
+        drive(threads, run, BATCH, |thread, n| from_map(map, order.at(thread, n)))
+    };
+    let peers = || peer::ALL.iter().zip(&filled);
     if bench.wants(ALONE) {
-        let contenders: Vec<Contender<'_>> = vec![
-            (PERSIST, Box::new(move || drive(1, run, BATCH, |thread, n| from_store(store, keys.at(thread, n))))),
-            (MAP, Box::new(move || drive(1, run, BATCH, |thread, n| from_map(map, keys.at(thread, n))))),
-        ];
+        let mut contenders: Vec<Contender<'_>> =
+            vec![(PERSIST, Box::new(move || ours(1))), (MAP, Box::new(move || bare(1)))];
+        for (kind, (_, peer)) in peers() {
+            contenders.push((kind.name, Box::new(move || from_peer(run, peer.as_ref(), 1, keys))));
+        }
         report.add(ALONE, &in_turns(bench.scale.rounds, contenders)?);
     }
     if bench.wants(BESIDE_A_WRITER) {
-        let contenders: Vec<Contender<'_>> = vec![
-            (PERSIST, Box::new(move || beside_a_writer(bench, store, keys))),
-            (ONE_THREAD, Box::new(move || drive(1, run, BATCH, |thread, n| from_store(store, keys.at(thread, n))))),
-            (MAP, Box::new(move || drive(2, run, BATCH, |thread, n| from_map(map, keys.at(thread, n))))),
+        let mut key = String::new();
+        let beside = move || {
+            let write = |n| {
+                flight::key(n % records, &mut key);
+                store.put(&key).durability(Durability::Sync).data(&Flight::new(n))?;
+                Ok(())
+            };
+            beside_a_writer(write, || ours(2))
+        };
+        let mut contenders: Vec<Contender<'_>> = vec![
+            (PERSIST, Box::new(beside)),
+            (ONE_THREAD, Box::new(move || ours(1))),
+            (MAP, Box::new(move || bare(2))),
         ];
+        for (kind, (_, peer)) in peers() {
+            let beside = move || {
+                let (mut session, mut key) = (peer.session()?, String::new());
+                let write = |n| {
+                    flight::key(n % records, &mut key);
+                    session.put(&key, &serde_json::to_vec(&Flight::new(n))?)
+                };
+                beside_a_writer(write, || from_peer(run, peer.as_ref(), 2, keys))
+            };
+            contenders.push((kind.name, Box::new(beside)));
+        }
         report.add(BESIDE_A_WRITER, &in_turns(bench.scale.rounds, contenders)?);
+    }
+    for (dir, peer) in filled {
+        drop(peer);
+        std::fs::remove_dir_all(dir)?;
     }
     Ok(())
 }
@@ -63,23 +101,36 @@ fn from_map(map: &Map, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Two readers, and one who writes durably, one record after another.
-fn beside_a_writer(bench: &Bench, store: &DatedStore, keys: &Keys) -> Result<Figures> {
-    let done = AtomicBool::new(false);
-    let writer = || -> Result<()> {
-        let mut key = String::new();
+fn from_peer(run: Duration, peer: &dyn Peer, threads: usize, keys: &Keys) -> Result<Figures> {
+    let session = || -> Result<Mutex<Box<dyn Session + '_>>> { Ok(Mutex::new(peer.session()?)) };
+    let sessions = (0..threads).map(|_| session()).collect::<Result<Vec<_>>>()?;
+    let order = keys.order();
+    drive(threads, run, BATCH, |thread, n| {
+        let session = sessions.get(thread).ok_or("a thread without a session")?;
+        let length = session.lock().get(order.at(thread, n))?.ok_or("a record is missing")?;
+        black_box(length);
+        Ok(())
+    })
+}
+
+/// Reads while another thread writes, one record after another.
+fn beside_a_writer(
+    mut write: impl FnMut(u64) -> Result<()> + Send,
+    read: impl Fn() -> Result<Figures>,
+) -> Result<Figures> {
+    let done = &AtomicBool::new(false);
+    let writer = move || -> Result<()> {
         for n in 0.. {
             if done.load(Ordering::Relaxed) {
                 break;
             }
-            flight::key(n % bench.scale.records, &mut key);
-            store.put(&key).durability(Durability::Sync).data(&Flight::new(n))?;
+            write(n)?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
         let writing = scope.spawn(writer);
-        let figures = drive(2, bench.scale.run, BATCH, |thread, n| from_store(store, keys.at(thread, n)));
+        let figures = read();
         done.store(true, Ordering::Relaxed);
         writing.join().map_err(|_| "the writer panicked")??;
         figures
@@ -87,7 +138,16 @@ fn beside_a_writer(bench: &Bench, store: &DatedStore, keys: &Keys) -> Result<Fig
 }
 
 /// The keys of all records, in an order that no cache foresees, one after another in memory.
-struct Keys(String);
+struct Keys {
+    text: String,
+    runs: AtomicUsize,
+}
+
+/// The order in which one run reads.
+struct Order<'a> {
+    text: &'a str,
+    from: usize,
+}
 
 impl Keys {
     fn shuffled(records: u64) -> Self {
@@ -97,18 +157,26 @@ impl Keys {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             numbers.swap(at, (state >> 33) as usize % (at + 1));
         }
-        let (mut all, mut key) = (String::with_capacity(numbers.len() * KEY_BYTES), String::new());
+        let (mut text, mut key) = (String::with_capacity(numbers.len() * KEY_BYTES), String::new());
         for n in numbers {
             flight::key(n, &mut key);
-            all.push_str(&key);
+            text.push_str(&key);
         }
-        Self(all)
+        Self { text, runs: AtomicUsize::new(0) }
     }
 
+    /// One that begins elsewhere each time, lest a slow store read the same few keys in each run, and find them cached.
+    fn order(&self) -> Order<'_> {
+        let from = self.runs.fetch_add(1, Ordering::Relaxed) * (self.text.len() / KEY_BYTES * 5 / 13 + 1);
+        Order { text: &self.text, from }
+    }
+}
+
+impl Order<'_> {
     /// The key that a thread reads as its n-th.
     fn at(&self, thread: usize, n: u64) -> &str {
-        let records = self.0.len() / KEY_BYTES;
-        let at = (n as usize + thread * records / 2) % records * KEY_BYTES;
-        self.0.get(at..at + KEY_BYTES).unwrap_or_default()
+        let records = self.text.len() / KEY_BYTES;
+        let at = (self.from + n as usize + thread * records / 2) % records * KEY_BYTES;
+        self.text.get(at..at + KEY_BYTES).unwrap_or_default()
     }
 }

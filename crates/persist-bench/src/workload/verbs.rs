@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use persist_dated::{DatedStore, ErrorKind};
+use persist_dated::{DatedStore, Durability, ErrorKind};
 
 use super::bench::{Bench, DATE, never_flushed};
-use super::write::{GROUP_COMMIT, group_commit};
+use super::peers;
+use super::write::{GROUP_COMMIT, group_commit, store};
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
@@ -17,6 +18,8 @@ use crate::report::Report;
 
 /// As many lines in one write and one sync.
 const TOGETHER: Name = Name::floor("lines together");
+/// Single writes under the same conditions, which a batch is set against.
+const ONE_BY_ONE: Name = PERSIST.variant("one by one");
 /// Each thread on a record of its own.
 const APART: Name = PERSIST.variant("apart");
 const LAID_OUT_BYTES: u64 = 64 << 20;
@@ -27,25 +30,32 @@ pub(super) fn batches(bench: &Bench, report: &mut Report) -> Result<()> {
         if !bench.wants(name) {
             continue;
         }
-        let contenders: Vec<Contender<'_>> = vec![
+        let mut contenders: Vec<Contender<'_>> = vec![
             (PERSIST, Box::new(move || in_batches(bench, size))),
             (TOGETHER, Box::new(move || lines_together(bench, size))),
         ];
+        contenders.extend(peers::contenders(move |kind| peers::batches(bench, kind, size)));
+        if bench.more {
+            contenders.push((ONE_BY_ONE, Box::new(move || store(bench, 1, Durability::Sync, false))));
+        }
         report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
 }
 
-/// One thread with so many writes under way; the times are from a write's submission to its acknowledgement.
+/// One thread with so many writes under way; the times are from a write's submission to its acknowledgement. The peers
+/// know no such thing: of them it is so many records in one transaction, the quickest that one thread can have from them,
+/// and the times are those of a whole transaction, as with the floor.
 pub(super) fn tickets(bench: &Bench, report: &mut Report) -> Result<()> {
     for (name, most) in [("tickets-1", 1), ("tickets-10", 10), ("tickets-100", 100), ("tickets-1000", 1000)] {
         if !bench.wants(name) {
             continue;
         }
-        let contenders: Vec<Contender<'_>> = vec![
+        let mut contenders: Vec<Contender<'_>> = vec![
             (PERSIST, Box::new(move || with_tickets(bench, most))),
             (TOGETHER, Box::new(move || lines_together(bench, most))),
         ];
+        contenders.extend(peers::contenders(move |kind| peers::batches(bench, kind, most)));
         report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
     Ok(())
@@ -106,7 +116,7 @@ fn lines_together(bench: &Bench, size: u64) -> Result<Figures> {
 }
 
 /// Calls `operation` for so long, each time with the number of the first of `size` records.
-fn each(run: Duration, size: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<Figures> {
+pub(super) fn each(run: Duration, size: u64, mut operation: impl FnMut(u64) -> Result<()>) -> Result<Figures> {
     let (start, mut each) = (Instant::now(), Vec::new());
     while start.elapsed() < run {
         let before = Instant::now();

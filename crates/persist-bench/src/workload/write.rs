@@ -7,8 +7,10 @@ use persist_core::clock::SystemClock;
 use persist_core::fs::Disk;
 use persist_core::wal::{Body, Log, LogOptions, LogStart, Marks, Reach};
 use persist_dated::{DatedConfig, DatedStore, Durability};
+use serde::Serialize;
 
 use super::bench::{Bench, DATE, never_flushed};
+use super::peers;
 use crate::Result;
 use crate::drive::{Contender, Figures, drive, in_turns};
 use crate::flight::{self, Flight};
@@ -18,7 +20,7 @@ use crate::name::{Name, PERSIST};
 use crate::report::Report;
 
 /// What one thread has to pay.
-const LAID_OUT: Name = Name::floor("laid out");
+pub(super) const LAID_OUT: Name = Name::floor("laid out");
 /// What several threads have to pay.
 pub(super) const GROUP_COMMIT: Name = Name::floor("group commit");
 const WRITE: Name = Name::floor("write(2)");
@@ -32,9 +34,12 @@ const LOG: Name = PERSIST.variant("log alone");
 
 /// More than any run of one thread fills.
 const LAID_OUT_BYTES: u64 = 16 << 20;
+/// More than any threads fill in a second.
 const LAID_OUT_FOR_GROUPS_BYTES: u64 = 96 << 20;
 
 pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
+    let line = flight::line(1_000_000);
+    let line = line.as_slice();
     for (name, threads) in
         [("durable-1-thread", 1), ("durable-8-threads", 8), ("durable-64-threads", 64), ("durable-256-threads", 256)]
     {
@@ -45,15 +50,16 @@ pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
             vec![(PERSIST, Box::new(move || store(bench, threads, Durability::Sync, true)))];
         let (alone, together) = if threads == 1 { (LAID_OUT, GROUP_OF_ONE) } else { (ALONE, GROUP_COMMIT) };
         if threads == 1 || bench.more {
-            contenders.push((alone, Box::new(move || lines(bench, threads, LAID_OUT_BYTES, true))));
+            contenders.push((alone, Box::new(move || lines(bench, threads, line, LAID_OUT_BYTES, true))));
         }
         if threads > 1 || bench.more {
             contenders.push((together, Box::new(move || group_commit(bench, threads))));
         }
+        contenders.extend(peers::contenders(move |kind| peers::writes(bench, kind, threads, true, Flight::new)));
         if bench.more {
             contenders.push((UNFLUSHED, Box::new(move || store(bench, threads, Durability::Sync, false))));
             contenders.push((LOG, Box::new(move || log(bench, threads, Reach::Durable))));
-            contenders.push((GROWING, Box::new(move || lines(bench, threads, 0, true))));
+            contenders.push((GROWING, Box::new(move || lines(bench, threads, line, 0, true))));
         }
         report.add(name, &in_turns(bench.scale.rounds, contenders)?);
     }
@@ -61,14 +67,17 @@ pub(super) fn durable(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
+    let line = flight::line(1_000_000);
+    let line = line.as_slice();
     for (name, threads) in [("os-1-thread", 1), ("os-8-threads", 8)] {
         if !bench.wants(name) {
             continue;
         }
         let mut contenders: Vec<Contender<'_>> = vec![
             (PERSIST, Box::new(move || store(bench, threads, Durability::Os, true))),
-            (WRITE, Box::new(move || lines(bench, threads, 0, false))),
+            (WRITE, Box::new(move || lines(bench, threads, line, 0, false))),
         ];
+        contenders.extend(peers::contenders(move |kind| peers::writes(bench, kind, threads, false, Flight::new)));
         if bench.more {
             contenders.push((UNFLUSHED, Box::new(move || store(bench, threads, Durability::Os, false))));
             contenders.push((LOG, Box::new(move || log(bench, threads, Reach::Written))));
@@ -80,6 +89,17 @@ pub(super) fn os(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// A store as it comes, which flushes into DuckDB all the while, or one that does so only when it is closed.
 pub(super) fn store(bench: &Bench, threads: usize, durability: Durability, flushes: bool) -> Result<Figures> {
+    store_of(bench, threads, durability, flushes, Flight::new)
+}
+
+/// The same with records of any kind.
+pub(super) fn store_of<V: Serialize>(
+    bench: &Bench,
+    threads: usize,
+    durability: Durability,
+    flushes: bool,
+    value: impl Fn(u64) -> V + Sync,
+) -> Result<Figures> {
     let dir = bench.folder("store")?;
     let config = if flushes { DatedConfig::new(&dir) } else { never_flushed(&dir) };
     let store = DatedStore::open(DATE, config.durability(durability))?;
@@ -91,7 +111,7 @@ pub(super) fn store(bench: &Bench, threads: usize, durability: Durability, flush
         };
         let n = (thread as u64) << 24 | n;
         flight::key(n, &mut key);
-        store.store(&key, &Flight::new(n))?;
+        store.store(&key, &value(n))?;
         Ok(())
     })?;
     store.close()?;
@@ -125,7 +145,8 @@ fn body() -> Vec<u8> {
 
 pub(super) fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
     let dir = bench.folder("group-commit")?;
-    let file = GroupCommit::new(&dir.join("lines"), LAID_OUT_FOR_GROUPS_BYTES)?;
+    let laid_out_bytes = (LAID_OUT_FOR_GROUPS_BYTES as f64 * bench.scale.run.as_secs_f64()) as u64;
+    let file = GroupCommit::new(&dir.join("lines"), laid_out_bytes)?;
     let line = flight::line(1_000_000);
     let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line))?;
     drop(file);
@@ -133,11 +154,10 @@ pub(super) fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
     Ok(figures)
 }
 
-fn lines(bench: &Bench, threads: usize, laid_out_bytes: u64, sync: bool) -> Result<Figures> {
+pub(super) fn lines(bench: &Bench, threads: usize, line: &[u8], laid_out_bytes: u64, sync: bool) -> Result<Figures> {
     let dir = bench.folder("lines")?;
     let file = Lines::new(&dir.join("lines"), laid_out_bytes)?;
-    let line = flight::line(1_000_000);
-    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line, sync))?;
+    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(line, sync))?;
     drop(file);
     std::fs::remove_dir_all(&dir)?;
     Ok(figures)

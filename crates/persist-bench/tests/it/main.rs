@@ -35,11 +35,11 @@ fn stores_and_metrics<'a>(report: &'a [serde_json::Value], workload: &str) -> BT
     found
 }
 
-const PEERS: [&str; 0] = [];
+const PEERS: [&str; 4] = ["sqlite", "redb", "fjall", "lmdb"];
 const TIMED: [&str; 4] = ["ops_per_s", "p50_us", "p99_us", "p999_us"];
 
 /// Each workload of the report, whether the peers have it too, and its metrics.
-const WORKLOADS: [(&str, bool, &[&str]); 18] = [
+const WORKLOADS: [(&str, bool, &[&str]); 22] = [
     ("durable-1-thread", true, &TIMED),
     ("durable-8-threads", true, &TIMED),
     ("durable-64-threads", true, &TIMED),
@@ -58,6 +58,10 @@ const WORKLOADS: [(&str, bool, &[&str]); 18] = [
     ("memory-1m", false, &["bytes_per_record"]),
     ("export-1m", false, &["ops_per_s", "seconds"]),
     ("lazy-load-5m", false, &TIMED),
+    ("record-100b", true, &TIMED),
+    ("record-1k", true, &TIMED),
+    ("record-10k", true, &TIMED),
+    ("record-100k", true, &TIMED),
 ];
 
 #[test]
