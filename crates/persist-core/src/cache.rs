@@ -7,6 +7,8 @@
 //! entry is one pointer: the key stands in the record only. Records of one key stand together, so that all of a key can
 //! be read at once; a key with a single record, the usual case, needs nothing more for that.
 
+mod table;
+
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use parking_lot::RwLock;
 
 use crate::model::Model;
 use crate::record::Record;
+use table::{Hashed, Table};
 
 const SHARDS: usize = 64;
 /// So many records are loaded together: some hundreds for each shard.
@@ -30,7 +33,7 @@ pub(crate) struct Cache<M: Model> {
 
 #[derive(Debug)]
 struct Shard<M: Model> {
-    groups: HashTable<Group<M>>,
+    groups: Table<Group<M>>,
     /// Counted here and not for all shards at once, or cores that fill them would take the count from each other.
     count: Count,
 }
@@ -48,8 +51,8 @@ impl Count {
     }
 }
 
-/// The records of one key, and the part of the key's hash that places them. It lies where the tag would leave a gap,
-/// so an entry has 16 bytes; a table that grows need not look at its records, of which each would be a cache miss.
+/// The records of one key, and the part of the key's hash that places them in the table. It lies where the tag would leave
+/// a gap, so an entry has 16 bytes; a table that grows need not look at its records, of which each would be a cache miss.
 #[derive(Debug)]
 enum Group<M: Model> {
     One(u32, Arc<Record<M>>),
@@ -58,20 +61,13 @@ enum Group<M: Model> {
 
 impl<M: Model> Group<M> {
     #[inline]
-    fn is(&self, hash: Hash32, key: &str) -> bool {
+    fn is(&self, key: &str) -> bool {
         match self {
-            Self::One(own, record) => *own == hash.0 && record.key.as_bytes() == key.as_bytes(),
+            Self::One(_, record) => record.key.as_bytes() == key.as_bytes(),
             // A group never loses its last record.
-            Self::Many(own, records) => {
-                *own == hash.0 && records.iter().next().is_some_and(|record| record.key.as_bytes() == key.as_bytes())
+            Self::Many(_, records) => {
+                records.iter().next().is_some_and(|record| record.key.as_bytes() == key.as_bytes())
             }
-        }
-    }
-
-    #[inline]
-    fn place(&self) -> u64 {
-        match self {
-            Self::One(own, _) | Self::Many(own, _) => Hash32(*own).place(),
         }
     }
 
@@ -92,21 +88,18 @@ impl<M: Model> Group<M> {
     }
 }
 
-/// The part of a key's hash that an entry keeps.
-#[derive(Debug, Clone, Copy)]
-struct Hash32(u32);
-
-impl Hash32 {
-    /// A hash for the table, which uses the lowest and the highest bits.
+impl<M: Model> Hashed for Group<M> {
     #[inline]
-    fn place(self) -> u64 {
-        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    fn hash(&self) -> u32 {
+        match self {
+            Self::One(hash, _) | Self::Many(hash, _) => *hash,
+        }
     }
 }
 
 impl<M: Model> Cache<M> {
     pub(crate) fn new() -> Self {
-        let empty = || RwLock::new(Shard { groups: HashTable::new(), count: Count::default() });
+        let empty = || RwLock::new(Shard { groups: Table::new(), count: Count::default() });
         Self { shards: (0..SHARDS).map(|_| empty()).collect(), hasher: DefaultHashBuilder::default() }
     }
 
@@ -138,7 +131,7 @@ impl<M: Model> Cache<M> {
         let (shard, hash) = self.shard(key)?;
         let shard = shard.read();
         let is_it = |record: &Arc<Record<M>>| same(part_fields::<M>(&record.part), fields.clone());
-        let record = match shard.groups.find(hash.place(), |group| group.is(hash, key))? {
+        let record = match shard.groups.get(hash, |group| group.is(key))? {
             Group::One(_, record) => Some(record).filter(|record| is_it(record)),
             Group::Many(_, records) => records.find(self.hash_fields(fields.clone()), is_it),
         };
@@ -149,7 +142,7 @@ impl<M: Model> Cache<M> {
     pub(crate) fn get_key(&self, key: &str, is_wanted: impl Fn(&M::Part) -> bool) -> Vec<Arc<Record<M>>> {
         let Some((shard, hash)) = self.shard(key) else { return Vec::new() };
         let shard = shard.read();
-        let group = shard.groups.find(hash.place(), |group| group.is(hash, key));
+        let group = shard.groups.get(hash, |group| group.is(key));
         let wanted =
             |group: &Group<M>| group.records().filter(|record| is_wanted(&record.part)).map(Arc::clone).collect();
         group.map(wanted).unwrap_or_default()
@@ -159,7 +152,7 @@ impl<M: Model> Cache<M> {
     pub(crate) fn last_seq_of(&self, key: &str) -> u64 {
         let Some((shard, hash)) = self.shard(key) else { return 0 };
         let shard = shard.read();
-        match shard.groups.find(hash.place(), |group| group.is(hash, key)) {
+        match shard.groups.get(hash, |group| group.is(key)) {
             None => 0,
             Some(Group::One(_, record)) => record.seq,
             Some(Group::Many(_, records)) => records.iter().map(|record| record.seq).max().unwrap_or(0),
@@ -180,7 +173,7 @@ impl<M: Model> Cache<M> {
             let Some(shard) = of_shard.first().and_then(|(hash, _)| self.shards.get(shard_of(*hash))) else { return };
             let mut shard = shard.write();
             for (hash, record) in of_shard {
-                self.put(&mut shard, Hash32(*hash as u32), record);
+                self.put(&mut shard, *hash as u32, record);
             }
             locked.push(shard);
         }
@@ -236,28 +229,25 @@ impl<M: Model> Cache<M> {
         forgotten
     }
 
-    fn put(&self, shard: &mut Shard<M>, hash: Hash32, record: &Arc<Record<M>>) {
+    fn put(&self, shard: &mut Shard<M>, hash: u32, record: &Arc<Record<M>>) {
         self.put_if(shard, hash, record, |_| true);
     }
 
-    fn put_if(&self, shard: &mut Shard<M>, hash: Hash32, new: &Arc<Record<M>>, replaces: impl Fn(&Record<M>) -> bool) {
+    fn put_if(&self, shard: &mut Shard<M>, hash: u32, new: &Arc<Record<M>>, replaces: impl Fn(&Record<M>) -> bool) {
         let Shard { groups, count } = shard;
-        let mut group = match groups.entry(hash.place(), |group| group.is(hash, new.key()), Group::place) {
-            Entry::Vacant(entry) => {
-                entry.insert(Group::One(hash.0, Arc::clone(new)));
-                *count.of(new) += 1;
-                return;
-            }
-            Entry::Occupied(group) => group,
+        let Some(group) = groups.get_mut(hash, |group| group.is(new.key())) else {
+            groups.insert(Group::One(hash, Arc::clone(new)));
+            *count.of(new) += 1;
+            return;
         };
         let rehash = |record: &Arc<Record<M>>| self.hash_record(record);
-        let present = match group.get_mut() {
+        let present = match group {
             Group::One(_, present) if present.part == new.part => present,
             Group::One(hash, present) => {
                 let mut records = HashTable::with_capacity(2);
                 records.insert_unique(rehash(present), Arc::clone(present), rehash);
                 records.insert_unique(rehash(new), Arc::clone(new), rehash);
-                *group.get_mut() = Group::Many(*hash, Box::new(records));
+                *group = Group::Many(*hash, Box::new(records));
                 *count.of(new) += 1;
                 return;
             }
@@ -278,9 +268,9 @@ impl<M: Model> Cache<M> {
     }
 
     #[inline]
-    fn shard(&self, key: &str) -> Option<(&RwLock<Shard<M>>, Hash32)> {
+    fn shard(&self, key: &str) -> Option<(&RwLock<Shard<M>>, u32)> {
         let hash = self.hasher.hash_one(key);
-        Some((self.shards.get(shard_of(hash))?, Hash32(hash as u32)))
+        Some((self.shards.get(shard_of(hash))?, hash as u32))
     }
 
     fn hash_fields<'a>(&self, fields: impl Iterator<Item = Option<&'a str>>) -> u64 {
@@ -299,7 +289,7 @@ impl<M: Model> Cache<M> {
 #[derive(Debug)]
 pub(crate) struct Load<'c, M: Model> {
     cache: &'c Cache<M>,
-    waiting: Vec<Vec<(Hash32, Arc<Record<M>>)>>,
+    waiting: Vec<Vec<(u32, Arc<Record<M>>)>>,
     count: usize,
 }
 
@@ -307,7 +297,7 @@ impl<M: Model> Load<'_, M> {
     pub(crate) fn add(&mut self, record: Arc<Record<M>>) {
         let hash = self.cache.hasher.hash_one(record.key());
         let Some(waiting) = self.waiting.get_mut(shard_of(hash)) else { return };
-        waiting.push((Hash32(hash as u32), record));
+        waiting.push((hash as u32, record));
         self.count += 1;
         if self.count >= LOADED_TOGETHER {
             self.put();
@@ -360,7 +350,7 @@ mod tests {
     use crate::model::{Column, Source};
 
     #[derive(Debug)]
-    struct Parted;
+    pub(super) struct Parted;
     impl Model for Parted {
         type Part = Option<Box<str>>;
         type Value = ();

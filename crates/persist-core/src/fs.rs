@@ -232,9 +232,14 @@ pub fn read_in_pieces(file: &dyn File, each: &mut dyn FnMut(u64, &[u8]) -> io::R
     }
 }
 
+/// Whether there is a file or folder of this name.
+pub fn is_there(fs: &dyn Fs, path: &Path) -> Result<bool> {
+    fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))
+}
+
 /// Removes a file, if there is one.
 pub fn remove_if_there(fs: &dyn Fs, path: &Path) -> Result<()> {
-    if fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))? {
+    if is_there(fs, path)? {
         fs.remove_file(path).map_err(|error| Error::io("cannot remove", path, error))?;
     }
     Ok(())
@@ -319,7 +324,7 @@ fn or_working(dir: &Path) -> &Path {
 
 /// Removes a folder with all that is in it; no error where there is none.
 pub fn remove_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
-    if !fs.exists(dir).map_err(|error| Error::io("cannot look for", dir, error))? {
+    if !is_there(fs, dir)? {
         return Ok(());
     }
     let unlisted = |error| Error::io("cannot list", dir, error);
@@ -334,7 +339,12 @@ pub fn remove_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
 
 /// Where [`prepare`] writes what is to become `path`.
 pub fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    PathBuf::from(name)
+    suffixed(path, ".tmp")
+}
+
+/// The path of a file beside another, whose name is that one's and more.
+pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_owned();
+    path.as_mut_os_string().push(suffix);
+    path
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, aside, prepare, put_in_place, read, sync_dir_of};
+use crate::fs::{Fs, aside, is_there, prepare, put_in_place, read, sync_dir_of};
 use crate::wal::Ancestor;
 
 const FORMAT: u32 = 1;
@@ -86,7 +86,7 @@ impl Identity {
 }
 
 fn read_if_there(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {
-    if !fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))? {
+    if !is_there(fs, path)? {
         return Ok(None);
     }
     read(fs, path).map(Some).map_err(|error| Error::io("cannot read", path, error))

@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fs::suffixed;
 
 /// How often, and after what time, a holder is asked again who it is.
 const SAYINGS: usize = 10;
@@ -82,10 +83,7 @@ impl Lock {
     }
 
     fn named(&self, name: &str) -> PathBuf {
-        let mut path = self.path.as_os_str().to_owned();
-        path.push("_");
-        path.push(name);
-        PathBuf::from(path)
+        suffixed(&self.path, &format!("_{name}"))
     }
 
     /// The lock's file.

@@ -29,6 +29,9 @@ const MIN_MICROS: i64 = -62_135_596_800 * MICROS_PER_SECOND;
 /// 9999-12-31T23:59:59.999999 UTC.
 const MAX_MICROS: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 
+/// `2025-01-15T10:30:00.123456+00:00:00`
+const MAX_TEXT_BYTES: usize = 35;
+
 /// A moment, to the microsecond, with the offset from UTC it was written in.
 ///
 /// Two timestamps are equal, and sort, by their moment alone: `10:30+00:00` equals `11:30+01:00`.
@@ -92,7 +95,8 @@ impl Timestamp {
 
     /// Appends the text form. This is [`Display`](fmt::Display) without the cost of a formatter.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.emit_bytes(|part| out.extend_from_slice(part));
+        let (text, len) = self.text();
+        out.extend_from_slice(text.get(..len).unwrap_or_default());
     }
 
     /// The same moment and offset as the `time` crate has them.
@@ -106,12 +110,14 @@ impl Timestamp {
             .unwrap_or(utc)
     }
 
-    /// Hands the text form to `put` in two to four parts.
-    pub(crate) fn emit(&self, mut put: impl FnMut(&str)) {
-        self.emit_bytes(|part| put(std::str::from_utf8(part).unwrap_or_default()));
+    /// Hands the text form to `put`.
+    pub(crate) fn emit(&self, put: impl FnOnce(&str)) {
+        let (text, len) = self.text();
+        put(std::str::from_utf8(text.get(..len).unwrap_or_default()).unwrap_or_default());
     }
 
-    fn emit_bytes(&self, mut put: impl FnMut(&[u8])) {
+    /// The text form, and its length.
+    fn text(&self) -> ([u8; MAX_TEXT_BYTES], usize) {
         let local = self.unix_micros + i64::from(self.offset_seconds) * MICROS_PER_SECOND;
         let (seconds, micros) = (local.div_euclid(MICROS_PER_SECOND), local.rem_euclid(MICROS_PER_SECOND));
         let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
@@ -119,6 +125,13 @@ impl Timestamp {
         let ([y1, y2], [y3, y4]) = (digits(year / 100), digits(year % 100));
         let ([m1, m2], [d1, d2]) = (digits(month), digits(day));
         let ([h1, h2], [n1, n2], [s1, s2]) = (digits(second / 3600), digits(second / 60 % 60), digits(second % 60));
+        let (mut text, mut len) = ([0; MAX_TEXT_BYTES], 0);
+        let mut put = |part: &[u8]| {
+            if let Some(place) = text.get_mut(len..len + part.len()) {
+                place.copy_from_slice(part);
+                len += part.len();
+            }
+        };
         put(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2]);
         if micros != 0 {
             let ([f1, f2], [f3, f4], [f5, f6]) =
@@ -133,6 +146,7 @@ impl Timestamp {
             let [s1, s2] = digits(offset % 60);
             put(&[b':', s1, s2]);
         }
+        (text, len)
     }
 }
 
@@ -165,7 +179,7 @@ impl PartialOrd for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut done = Ok(());
-        self.emit(|part| done = done.and_then(|()| f.write_str(part)));
+        self.emit(|text| done = f.write_str(text));
         done
     }
 }

@@ -8,7 +8,9 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, collection, flush, latest, read, record, recovery, verbs, write};
+use crate::workload::{
+    closed, collection, compaction, flush, latest, query, read, record, recovery, verbs, write,
+};
 
 pub(super) const DATE: &str = "2013-01-01";
 
@@ -100,6 +102,8 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     flush::at(bench, report, "flush-1000-at-100k", bench.scale.small)?;
     flush::at(bench, report, "flush-1000-at-1m", bench.scale.records)?;
     flush::at(bench, report, "flush-1000-at-5m", bench.scale.large)?;
+    compaction::run(bench, report)?;
+    query::run(bench, report)?;
     recovery::run(bench, report)?;
     closed::run(bench, report)?;
     run_collection(bench, report)

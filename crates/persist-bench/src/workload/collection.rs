@@ -88,16 +88,30 @@ fn writes(bench: &Bench, threads: usize) -> Result<Figures> {
 }
 
 /// Writes an item by its number.
-fn put(store: &CollectionStore, n: u64, (key, item): &mut (String, String)) -> Result<()> {
-    *key = self::key(n / ITEMS);
-    *item = format!("item{}", n % ITEMS);
+fn put(store: &CollectionStore, n: u64, names: &mut (String, String)) -> Result<()> {
+    let (key, item) = name(n, names);
     store.put(key).collection(COLLECTION).item(item).value(n as i64).data(&Flight::new(n))?;
     Ok(())
 }
 
+fn name(n: u64, (key, item): &mut (String, String)) -> (&str, &str) {
+    *key = self::key(n / ITEMS);
+    *item = format!("item{}", n % ITEMS);
+    (key, item)
+}
+
+/// Writes items by their numbers, many at a time.
 pub(super) fn put_all(store: &CollectionStore, numbers: impl Iterator<Item = u64>) -> Result<()> {
-    let mut names = Default::default();
-    numbers.into_iter().try_for_each(|n| put(store, n, &mut names))
+    let (mut numbers, mut names) = (numbers.peekable(), Default::default());
+    while numbers.peek().is_some() {
+        let mut batch = store.batch();
+        for n in numbers.by_ref().take(ITEMS as usize) {
+            let (key, item) = name(n, &mut names);
+            batch.put(key).collection(COLLECTION).item(item).value(n as i64).data(&Flight::new(n))?;
+        }
+        batch.commit()?;
+    }
+    Ok(())
 }
 
 /// The key of a collection by its number. All begin alike.

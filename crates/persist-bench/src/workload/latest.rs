@@ -8,6 +8,7 @@ use duckdb::{AccessMode, Config, Connection};
 use super::bench::{Bench, DATE};
 use super::collection::{ITEMS, filled, key, load, load_all, put_all, unflushed};
 use super::recovery::in_its_own_process;
+use super::table::copy_folder;
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::floor::replay::replay;
@@ -189,18 +190,4 @@ fn query(connection: &Connection, collection: u64) -> Result<()> {
     ))?;
     let rows: usize = statement.query_arrow([&key])?.map(|batch| batch.num_rows()).sum();
     if rows as u64 == ITEMS { Ok(()) } else { Err(format!("{key} has {rows} rows").into()) }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &to)?;
-        } else {
-            std::fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }

@@ -3,12 +3,15 @@
 mod bench;
 mod closed;
 mod collection;
+mod compaction;
 mod flush;
 mod latest;
 mod peers;
+mod query;
 mod read;
 mod record;
 mod recovery;
+mod table;
 mod verbs;
 mod write;
 

@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use smallvec::SmallVec;
+
 /// Up to so many names are compared one by one, by their tags: up to here that is quicker than hashing them.
 const COMPARED: usize = 64;
 
 /// The open containers, outermost first.
 #[derive(Debug)]
 pub(super) struct Frames<'s> {
-    frames: Vec<Frame<'s>>,
+    frames: SmallVec<[Frame<'s>; 2]>,
     /// The names of all open objects, each object's behind those of the one around it.
-    names: Vec<Cow<'s, str>>,
+    names: SmallVec<[Cow<'s, str>; 16]>,
     /// The tag of each name: equal for equal names, and seldom for others.
-    tags: Vec<u64>,
+    tags: SmallVec<[u64; 16]>,
     limit: usize,
 }
 
@@ -42,8 +44,7 @@ pub(super) enum Within {
 
 impl<'s> Frames<'s> {
     pub(super) fn new(limit: usize) -> Self {
-        let (names, tags) = (Vec::with_capacity(16), Vec::with_capacity(16));
-        Self { frames: Vec::with_capacity(4.min(limit)), names, tags, limit }
+        Self { frames: SmallVec::new(), names: SmallVec::new(), tags: SmallVec::new(), limit }
     }
 
     pub(super) fn limit(&self) -> usize {

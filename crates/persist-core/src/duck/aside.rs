@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::database::{own_logs, suffixed};
+use super::database::own_logs;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, Fs, remove_if_there, sync_dir_of};
+use crate::fs::{Access, Fs, is_there, remove_if_there, suffixed, sync_dir_of};
 
 /// Where the file that is to become `path` is made.
 pub(crate) fn aside(path: &Path) -> PathBuf {
@@ -41,7 +41,7 @@ pub(crate) fn sync_aside(fs: &dyn Fs, path: &Path) -> Result<()> {
 /// [`Corrupt`](ErrorKind::Corrupt), naming the log.
 pub(crate) fn refuse_own_logs(fs: &dyn Fs, path: &Path) -> Result<()> {
     for log in own_logs(path) {
-        if fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
+        if is_there(fs, &log)? {
             let message = format!("{} stands beside a database that has to be closed", log.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
         }

@@ -31,6 +31,7 @@ impl Database {
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database): nothing was moved.
     pub(crate) fn merge(&self) -> Result<Merged> {
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         // An error leaves the transaction to the connection's end, which rolls it back.
         self.merge_on(&connection).map_err(|error| failed("cannot merge the delta of", &self.path, error))
@@ -83,6 +84,7 @@ impl Database {
     /// [`Database`](crate::ErrorKind::Database): nothing has changed.
     pub(crate) fn rebuild_base(&self) -> Result<()> {
         let Some(applied) = self.applied_meta() else { return Ok(()) };
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         let rebuild = || -> duckdb::Result<Merged> {
             connection.execute_batch("BEGIN TRANSACTION")?;
@@ -121,6 +123,7 @@ impl Database {
     }
 
     fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &Held) -> Result<()>) -> Result<bool> {
+        let _alone = self.upkeep.lock();
         let connection = self.connect()?;
         // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
         for (catalog, file) in self.catalogs().into_iter().zip(&self.files) {

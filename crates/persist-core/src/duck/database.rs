@@ -1,6 +1,7 @@
 //! An open database file: opening, what it says of itself, connections, closing.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 use duckdb::{AccessMode, Config, Connection};
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use super::failure::failed;
 use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, File, Fs};
+use crate::fs::{Access, File, Fs, suffixed};
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -20,7 +21,7 @@ use crate::fs::{Access, File, Fs};
 #[derive(Debug)]
 pub(crate) struct Database {
     /// A connection may be used by one thread at a time; this one only makes others.
-    root: Mutex<Connection>,
+    pub(super) root: Mutex<Connection>,
     pub(super) table: Table,
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
@@ -29,6 +30,10 @@ pub(crate) struct Database {
     base_catalog: String,
     /// The main file, and that of the base where it has its own.
     pub(super) files: Vec<Held>,
+    /// Held by what moves or removes rows, or writes them into the file: one such thing at a time.
+    pub(super) upkeep: Mutex<()>,
+    /// Up to this `seq` hidden rows have been [taken out](super::settle).
+    pub(super) settled: AtomicU64,
 }
 
 /// A file that DuckDB has open, to read what a checkpoint writes over. It is opened before DuckDB opens it and closed
@@ -168,7 +173,16 @@ impl Database {
         };
         let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         let base_catalog = catalog.clone();
-        Ok(Self { root: Mutex::new(connection), table: table.clone(), path, catalog, base_catalog, files: vec![file] })
+        Ok(Self {
+            root: Mutex::new(connection),
+            table: table.clone(),
+            path,
+            catalog,
+            base_catalog,
+            files: vec![file],
+            upkeep: Mutex::new(()),
+            settled: AtomicU64::new(0),
+        })
     }
 
     /// The files as they are on the disk, by handles that were opened before DuckDB opened them.
@@ -274,6 +288,12 @@ impl Database {
         qualified(&self.catalog, &self.table.delta_name())
     }
 
+    /// The highest `seq` up to which all records are in it, as this connection's transaction sees it.
+    pub(super) fn watermark(&self, connection: &Connection) -> duckdb::Result<u64> {
+        let sql = format!("SELECT coalesce(max(watermark), 0) FROM {}", self.meta());
+        connection.query_row(&sql, [], |row| row.get(0))
+    }
+
     /// `persist_removed`, likewise.
     pub(super) fn removed(&self) -> String {
         qualified(&self.base_catalog, REMOVED)
@@ -308,12 +328,6 @@ pub(super) fn unquoted(name: &str) -> String {
 /// commits go to while a checkpoint runs, and what a recovery interrupted in between puts together of both.
 pub(crate) fn own_logs(path: &Path) -> [PathBuf; 3] {
     [".wal", ".wal.checkpoint", ".wal.recovery"].map(|suffix| suffixed(path, suffix))
-}
-
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// A path that DuckDB takes for what it is: `sqlite:x.db` or `:memory:` would not be files to it, and of a path with a

@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 /// later; so never are more values written by one statement.
 const FILES_AT_ONCE: usize = 256;
 
+/// The rows of a value that a thread gathers before it writes them: a row group of a file. DuckDB would gather four times
+/// as many, which takes memory and a fifth more of the time.
+const ROW_GROUP: usize = 122_880;
+
 /// The number of a file's value, as DuckDB names the folder by it; no column of a table begins like this.
 const NUMBER: &str = "persist_leaf";
 
@@ -43,7 +47,9 @@ impl Database {
     }
 
     fn export_on(&self, connection: &Connection, by: &str, dir: &Path, to: &str) -> duckdb::Result<Vec<Leaf>> {
-        connection.execute_batch(&format!("SET partitioned_write_max_open_files = {FILES_AT_ONCE}"))?;
+        connection.execute_batch(&format!(
+            "SET partitioned_write_max_open_files = {FILES_AT_ONCE}; SET partitioned_write_flush_threshold = {ROW_GROUP}"
+        ))?;
         // One transaction: the values and the files are of one moment.
         connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
         let delta = self.delta(connection)?;

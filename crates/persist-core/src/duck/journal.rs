@@ -8,9 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::database::suffixed;
 use crate::error::{Error, Result};
-use crate::fs::{Access, File, Fs, read, read_range, remove_if_there, replace, write_all_at};
+use crate::fs::{Access, File, Fs, is_there, read, read_range, remove_if_there, replace, suffixed, write_all_at};
 
 const MAGIC: &[u8; 16] = b"persist journal1";
 const HEADER_BYTES: usize = 4096;
@@ -58,8 +57,7 @@ pub(super) fn write(fs: &dyn Fs, path: &Path, file: &dyn File, blocks: &[u64]) -
 /// [`Io`](crate::ErrorKind::Io): start over.
 pub(super) fn roll_back_checkpoint(fs: &dyn Fs, path: &Path) -> Result<bool> {
     let journal = journal(path);
-    let exists = |path: &Path| fs.exists(path).map_err(|error| Error::io("cannot look for", path, error));
-    if !exists(&journal)? || !exists(path)? {
+    if !is_there(fs, &journal)? || !is_there(fs, path)? {
         return Ok(false);
     }
     let bytes = read(fs, &journal).map_err(|error| Error::io("cannot read", &journal, error))?;

@@ -1,5 +1,7 @@
 //! Reading rows back as records: what memory is filled with at opening.
 
+use std::thread;
+
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
 use duckdb::{Connection, params_from_iter};
@@ -10,6 +12,9 @@ use super::failure::failed;
 use super::schema::{HASH, OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scalar, Source};
+
+/// So many batches, of 2,048 rows each, are read ahead for each core.
+const BATCHES_AHEAD: usize = 4;
 
 /// A row read back, borrowed from the batch it came in.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +41,53 @@ impl Database {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) for a damaged file, or a NULL where there can't be one; what `each` answers.
     pub(crate) fn load(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        self.batches(true, &mut |batch| self.each_row(batch, each))
+    }
+
+    /// As [`load`](Database::load), on all cores and in no order: of the rows of one id the one with the highest `seq`
+    /// counts. Each core hands its rows to a taker of its own.
+    ///
+    /// DuckDB reads on its threads and on this one, which makes Arrow batches of what it reads; to make records of them
+    /// takes as long again, and is done beside it.
+    pub(crate) fn load_on_all_cores<T>(&self, taker: impl Fn() -> T + Sync) -> Result<()>
+    where
+        T: FnMut(Loaded<'_>) -> Result<()>,
+    {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let (batches, read) = flume::bounded(BATCHES_AHEAD * cores);
+        let take = |read: flume::Receiver<RecordBatch>| -> Result<()> {
+            let mut each = taker();
+            read.into_iter().try_for_each(|batch| self.each_row(batch, &mut each))
+        };
+        thread::scope(|scope| {
+            let take = &take;
+            let beside = |read| scope.spawn(move || take(read));
+            let takers: Vec<_> = (0..cores).map(|_| beside(read.clone())).collect();
+            drop(read);
+            // Where it fails, all takers have failed, and one of them says why.
+            let put = |batch| batches.send(batch).map_err(|_| self.strange("rows that nobody takes"));
+            let done = self.batches(false, &mut { put });
+            drop(batches);
+            for taker in takers {
+                taker.join().map_err(|_| self.strange("rows that can't be taken"))??;
+            }
+            done
+        })
+    }
+
+    /// Hands out what there is in batches, as one transaction sees it: the base, the removed ids, the delta.
+    fn batches(&self, in_order: bool, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let connection = self.connect()?;
         let begun = connection.execute_batch("BEGIN TRANSACTION READ ONLY");
         begun.map_err(|error| failed("cannot read", &self.path, error))?;
         let (columns, seq, op) = (self.loaded_columns(&self.table.column(Source::Version)), quote(SEQ), quote(OP));
         let delta = self.delta(&connection).map_err(|error| failed("cannot read", &self.path, error))?;
-        let delta = format!("SELECT {columns}, {seq}, {op} FROM {delta} ORDER BY {seq}");
-        self.stream(&connection, &self.select_base(), &[], each)?;
-        self.stream(&connection, &self.select_removed(), &[], each)?;
-        self.stream(&connection, &delta, &[], each)
+        let order = if in_order { format!(" ORDER BY {seq}") } else { String::new() };
+        let delta = format!("SELECT {columns}, {seq}, {op} FROM {delta}{order}");
+        for sql in [self.select_base(), self.select_removed(), delta] {
+            self.stream_batches(&connection, &sql, &[], each)?;
+        }
+        Ok(())
     }
 
     /// Hands out the rows of the base, and the removed ids, of a key whose part begins with these fields.
@@ -136,16 +179,29 @@ impl Database {
         values: &[Option<&str>],
         each: &mut dyn FnMut(Loaded<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.stream_batches(connection, sql, values, &mut |batch| self.each_row(batch, each))
+    }
+
+    fn stream_batches(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        values: &[Option<&str>],
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let failed = |error| failed("cannot read", &self.path, error);
         let mut statement = connection.prepare(sql).map_err(failed)?;
         // The iterator would panic on an error in mid-stream; `step` returns it.
         let _ = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
         while let Some(chunk) = statement.step().map_err(failed)? {
-            let rows =
-                Rows::of(chunk.into(), self.table.parts).ok_or_else(|| self.strange("a column of another type"))?;
-            rows.each(each, || self.strange("NULL for a key or for data"))?;
+            each(chunk.into())?;
         }
         Ok(())
+    }
+
+    fn each_row(&self, batch: RecordBatch, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        let rows = Rows::of(batch, self.table.parts).ok_or_else(|| self.strange("a column of another type"))?;
+        rows.each(each, || self.strange("NULL for a key or for data"))
     }
 
     fn strange(&self, what: &str) -> Error {

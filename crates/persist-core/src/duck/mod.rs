@@ -34,6 +34,7 @@ mod order;
 mod query;
 mod rows;
 mod schema;
+mod settle;
 mod value;
 
 #[cfg(test)]

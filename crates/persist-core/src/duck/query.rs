@@ -35,14 +35,17 @@ impl Database {
         Ok(batches)
     }
 
-    /// Everything happens on a connection of its own, in one read-only transaction: the view fits the rows it is made
+    /// Everything but the [settling](super::settle) happens on a connection of its own, in read-only transactions: the view fits the rows it is made
     /// for, nothing can be written, and what a statement sets ends with it.
     fn run(&self, sql: &str, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<Vec<String>> {
         let failed = |error| failed("cannot query", &self.path, error);
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         one_select(&connection, sql, &failed)?;
-        self.hide_table(&connection).map_err(failed)?;
+        connection.execute_batch("COMMIT").map_err(failed)?;
+        let settled = self.settle();
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
+        self.hide_table(&connection, settled).map_err(failed)?;
         let mut statement = connection.prepare(sql).map_err(failed)?;
         // The iterator would panic on an error in mid-stream; `step` returns it.
         let _ = statement.stream_arrow([]).map_err(failed)?;
@@ -60,13 +63,19 @@ impl Database {
     }
 
     /// Hides the main table by a view of base and delta, of this connection only. Without a delta the table is right.
-    fn hide_table(&self, connection: &Connection) -> duckdb::Result<()> {
+    fn hide_table(&self, connection: &Connection, settled: u64) -> duckdb::Result<()> {
         let delta = self.delta(connection)?;
         // The base of a history is in another file, where its bare name would not be found.
         if self.table.history.is_none() && !has_rows(connection, &delta)? {
             return Ok(());
         }
-        let current = self.table.current(&self.base(), &delta);
+        // Otherwise there was a flush in between, or something held up the settling.
+        let is_settled = self.table.history.is_none() && self.watermark(connection)? == settled;
+        let current = if is_settled {
+            self.table.settled(&self.base(), &delta)
+        } else {
+            self.table.current(&self.base(), &delta)
+        };
         connection.execute_batch(&format!("CREATE TEMP VIEW {} AS {current}", quote(self.table.name)))
     }
 }

@@ -10,7 +10,7 @@ use super::database::{self, own_logs};
 use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
-use crate::fs::Fs;
+use crate::fs::{Fs, is_there};
 use crate::model::{Column, History, Model, Source};
 
 /// Says which store a file belongs to and how far it has been flushed.
@@ -154,6 +154,18 @@ impl Table {
         format!("SELECT {columns} FROM {base} b ANTI JOIN {delta} d ON {} UNION ALL {newest}", self.same_id())
     }
 
+    /// The same where [no row is hidden](super::settle) by another.
+    pub(super) fn settled(&self, base: &str, delta: &str) -> String {
+        let (columns, shown, op) = (self.column_list(), self.shown_list(), quote(OP));
+        format!("SELECT {columns} FROM {base} UNION ALL SELECT {shown} FROM {delta} WHERE {op} = {PUT}")
+    }
+
+    /// A query for the `rowid` of each row of the delta that has a lower `seq` than its id has in `newest`.
+    pub(super) fn outdone(&self, delta: &str, newest: &str) -> String {
+        let (same_id, seq) = (self.same_id(), quote(SEQ));
+        format!("SELECT b.rowid FROM {delta} b JOIN {newest} d ON {same_id} AND b.{seq} < d.{seq}")
+    }
+
     /// A query for the newest row of each id in the delta that is there, in the table's columns.
     ///
     /// A `persist_seq` stands for one row, so that the aggregate carries no data along, as a window function would.
@@ -249,7 +261,7 @@ impl Table {
 pub(super) fn create(fs: &dyn Fs, path: &Path, table: &Table, store_id: &str) -> Result<()> {
     let path = &database::plain(path)?;
     for taken in std::iter::once(path).chain(&own_logs(path)) {
-        if fs.exists(taken).map_err(|e| Error::io("cannot look for", taken, e))? {
+        if is_there(fs, taken)? {
             return Err(Error::config(format!("cannot create {}: there is {}", path.display(), taken.display())));
         }
     }

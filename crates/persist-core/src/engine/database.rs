@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::duck::{Database, State, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, remove_if_there, sync_dir_of};
+use crate::fs::{Fs, is_there, remove_if_there, suffixed, sync_dir_of};
 
 #[derive(Debug)]
 pub(super) struct Handle {
@@ -85,7 +85,7 @@ impl Handle {
 pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path, table: &Table) -> Result<bool> {
     let mut any = false;
     for log in table.files(database).iter().flat_map(|file| own_logs(file)) {
-        if fs.exists(&log).map_err(|error| Error::io("cannot look for", &log, error))? {
+        if is_there(fs, &log)? {
             fs.rename(&log, &aside(&log)).map_err(|error| Error::io("cannot set aside", &log, error))?;
             any = true;
         }
@@ -97,7 +97,5 @@ pub(super) fn set_logs_aside(fs: &dyn Fs, database: &Path, table: &Table) -> Res
 }
 
 fn aside(log: &Path) -> PathBuf {
-    let mut name = log.as_os_str().to_owned();
-    name.push(".aside");
-    PathBuf::from(name)
+    suffixed(log, ".aside")
 }

@@ -13,7 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::known::KnownKeys;
-use super::open::loaded;
+use super::open::{load_into, loaded};
 use super::request::{What, Write};
 use super::shared::{Engine, Shared};
 use crate::cache::same;
@@ -135,12 +135,7 @@ impl<M: Model> Engine<M> {
             return Ok(());
         }
         let _reading = shared.in_memory.read();
-        let mut load = shared.cache.load();
-        shared.database.get()?.load(&mut |row| {
-            load.add(loaded::<M>(&row).into());
-            Ok(())
-        })?;
-        drop(load);
+        load_into(shared.database.get()?.as_ref(), &shared.cache)?;
         shared.in_memory.everything.store(true, Ordering::Release);
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duck::{Database, Table, aside, clear_aside, refuse_own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{self, Access, File, Fs, prepare, read, read_in_pieces, remove_if_there, sync_dir_of};
+use crate::fs::{self, Access, File, Fs, is_there, prepare, read, read_in_pieces, remove_if_there, sync_dir_of};
 use crate::timestamp::Timestamp;
 use crate::wal::Ancestor;
 
@@ -258,10 +258,6 @@ impl std::fmt::Display for Found {
         }
         Ok(())
     }
-}
-
-fn is_there(fs: &dyn Fs, path: &Path) -> Result<bool> {
-    fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))
 }
 
 fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {

@@ -27,7 +27,7 @@ use crate::config::Options;
 use crate::duck::{Database, Loaded, State, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
-use crate::fs::{Fs, sync_ancestors};
+use crate::fs::{Fs, is_there, suffixed, sync_ancestors};
 use crate::identity::{Identity, new_id};
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
@@ -141,11 +141,7 @@ impl<M: Model> Engine<M> {
         // Where all writes are kept, records are read as they are asked for.
         let everything = M::HISTORY.is_none();
         if everything {
-            let mut load = cache.load();
-            database.load(&mut |row| {
-                load.add(Arc::new(loaded::<M>(&row)));
-                Ok(())
-            })?;
+            load_into(&database, &cache)?;
         }
         let pending = Pending::new(replay(recovered, everything.then_some(&cache))?, batches(recovered));
         let mut start = recovered.start();
@@ -257,9 +253,7 @@ pub(super) fn take_marked_locks<M: Model>(fs: &dyn Fs, location: &Location) -> R
 
 /// Whether there is no database at a place where there was one.
 pub(super) fn is_missing(fs: &dyn Fs, location: &Location) -> Result<bool> {
-    let exists = fs.exists(&location.database);
-    let exists = exists.map_err(|error| Error::io("cannot look for", &location.database, error))?;
-    Ok(!exists && Identity::load(fs, &location.dir)?.is_some())
+    Ok(!is_there(fs, &location.database)? && Identity::load(fs, &location.dir)?.is_some())
 }
 
 /// Refuses a history that has not all that was kept of the log: of a segment only what a database has for certain is kept.
@@ -305,7 +299,7 @@ pub(super) fn make_folder(fs: &dyn Fs, dir: &Path) -> Result<()> {
 /// The lock of a database: two stores may be given one file under different names.
 fn database_lock(database: &Path) -> Result<PathBuf> {
     let unresolved = |error| Error::io("cannot resolve", database, error);
-    let mut path = match std::path::Path::canonicalize(database) {
+    let path = match std::path::Path::canonicalize(database) {
         Ok(path) => path,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -315,8 +309,7 @@ fn database_lock(database: &Path) -> Result<PathBuf> {
         }
         Err(error) => return Err(unresolved(error)),
     };
-    path.as_mut_os_string().push(".lock");
-    Ok(path)
+    Ok(suffixed(&path, ".lock"))
 }
 
 /// Makes the store's files, or takes over those of the Python original. Answers what that left out and changed.
@@ -324,8 +317,7 @@ fn create<M: Model>(location: &Location, table: &Table, options: &Options) -> Re
     let fs = options.fs.as_ref();
     let places = Places { dir: &location.dir, database: &location.database };
     takeover::start_over(fs, places, table)?;
-    let exists =
-        fs.exists(&location.database).map_err(|error| Error::io("cannot look for", &location.database, error))?;
+    let exists = is_there(fs, &location.database)?;
     let original = if M::TAKES_OVER && exists { Takeover::<M>::read(places, table, options)? } else { None };
     let (identity, report) = match original {
         Some(original) => original.run(places, table, fs)?,
@@ -370,8 +362,7 @@ fn adopt(fs: &dyn Fs, location: &Location, table: &Table) -> Result<Identity> {
 }
 
 fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Identity) -> Result<Database> {
-    let exists = fs.exists(&location.database);
-    if !exists.map_err(|error| Error::io("cannot look for", &location.database, error))? {
+    if !is_there(fs, &location.database)? {
         let message = format!(
             "{} is missing, and {} says that the store {} had one there",
             location.database.display(),
@@ -381,12 +372,23 @@ fn open_database(fs: &dyn Fs, location: &Location, table: &Table, identity: &Ide
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     if let [_, latest] = table.files(&location.database).as_slice()
-        && !fs.exists(latest).map_err(|error| Error::io("cannot look for", latest, error))?
+        && !is_there(fs, latest)?
     {
         tracing::warn!(missing = %latest.display(), "the newest records are made anew of the history");
         Database::create_base(fs, &location.database, table, &identity.id)?;
     }
     Database::open(fs, &location.database, table)
+}
+
+/// Has all records of a database in memory, but those of which there is something newer.
+pub(super) fn load_into<M: Model>(database: &Database, cache: &Cache<M>) -> Result<()> {
+    database.load_on_all_cores(|| {
+        let mut load = cache.load();
+        move |row: Loaded<'_>| {
+            load.add(Arc::new(loaded::<M>(&row)));
+            Ok(())
+        }
+    })
 }
 
 pub(super) fn loaded<M: Model>(row: &Loaded<'_>) -> Record<M> {

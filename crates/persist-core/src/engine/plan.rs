@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
-use super::request::{Condition, Effect, What, Write};
+use super::request::{Condition, Effect, Few, What, Write};
 use crate::cache::Cache;
 use crate::codec;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ const MAX_VERSION: u32 = i32::MAX as u32;
 /// What a request comes to.
 #[derive(Debug)]
 pub(super) struct Plan<M: Model> {
-    lines: Vec<Planned<M>>,
+    lines: Few<Planned<M>>,
     /// Of each id that the lines change, the last of them.
     latest: HashTable<usize>,
     hasher: DefaultHashBuilder,
@@ -67,8 +67,8 @@ impl<M: Model> State<M> {
 impl<M: Model> Plan<M> {
     /// Works out what the writes do, one after the other. Where a condition is not met the error stands in the plan's
     /// place, beside the `seq` of what it rests on.
-    pub(super) fn of(writes: Vec<Write<M>>, cache: &Cache<M>) -> Result<Self, (u64, Error)> {
-        let lines = Vec::with_capacity(writes.len());
+    pub(super) fn of(writes: Few<Write<M>>, cache: &Cache<M>) -> Result<Self, (u64, Error)> {
+        let lines = Few::with_capacity(writes.len());
         let hasher = DefaultHashBuilder::default();
         let mut plan = Self { lines, latest: HashTable::new(), hasher, rests_on: 0 };
         let is_alone = writes.len() == 1;
@@ -79,9 +79,9 @@ impl<M: Model> Plan<M> {
     }
 
     /// Pushes the lines, and answers what became of each id.
-    pub(super) fn push(self, log: &mut Append<'_>) -> Vec<Effect<M>> {
+    pub(super) fn push(self, log: &mut Append<'_>) -> Few<Effect<M>> {
         let of = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
-        let mut effects: Vec<Effect<M>> = Vec::with_capacity(self.lines.len());
+        let mut effects: Few<Effect<M>> = Few::with_capacity(self.lines.len());
         for (line, number) in self.lines.into_iter().zip(1..) {
             let Planned { key, part, data, value, body, version, before } = line;
             let batch = (of > 1).then_some(BatchPlace { number, of });

@@ -20,7 +20,7 @@ use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, Table, aside, put_in_place, remove_journal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::Fs;
+use crate::fs::{Fs, is_there};
 use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
@@ -77,7 +77,7 @@ impl<M: Model> Rebuild<M> {
     pub(super) fn take_folder(&mut self, name: &str) -> Result<u64> {
         let folder = folders::present::<M>(&self.location.dir, Some(name))?;
         let fs = &*Arc::clone(&self.options.fs);
-        if !fs.exists(&folder).map_err(|error| Error::io("cannot look for", &folder, error))? {
+        if !is_there(fs, &folder)? {
             return Err(Error::config(format!("there is no folder {}", folder.display())));
         }
         self.begin()?;

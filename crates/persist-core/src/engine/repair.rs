@@ -11,7 +11,7 @@ use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, DatabaseFile, Table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, sync_dir_of};
+use crate::fs::{Fs, is_there, suffixed, sync_dir_of};
 use crate::identity::Identity;
 use crate::model::Model;
 use crate::wal::RecoveryPolicy;
@@ -106,7 +106,7 @@ fn examine<M: Model>(
     let (mut report, mut is_readable) = (RepairReport::default(), false);
     let files = table.files(path);
     for (file, problems) in files.iter().zip([&mut report.history, &mut report.latest]) {
-        if !fs.exists(file).map_err(|error| Error::io("cannot look for", file, error))? {
+        if !is_there(fs, file)? {
             problems.push(format!("{} is missing", file.display()));
         }
     }
@@ -145,9 +145,9 @@ fn put_back(fs: &dyn Fs, files: &[PathBuf], kept_as: &[PathBuf]) {
     for kept in kept_as {
         let named = |file: &&PathBuf| kept.to_string_lossy().starts_with(&format!("{}.broken", file.display()));
         let Some(file) = files.iter().find(named) else { continue };
-        let done = match fs.exists(file) {
+        let done = match is_there(fs, file) {
             Ok(false) => fs.rename(kept, file).map_err(|error| Error::io("cannot rename", kept, error)),
-            other => other.map(drop).map_err(|error| Error::io("cannot look for", file, error)),
+            other => other.map(drop),
         };
         if let Err(error) = done.and_then(|()| sync_dir_of(fs, file)) {
             tracing::warn!(%error, kept = %kept.display(), "a damaged file keeps its other name");
@@ -157,15 +157,12 @@ fn put_back(fs: &dyn Fs, files: &[PathBuf], kept_as: &[PathBuf]) {
 
 /// Renames a file, if it is there, to a name that is not taken. Answers that.
 fn rename_broken(fs: &dyn Fs, file: &Path) -> Result<Option<PathBuf>> {
-    let exists = |path: &Path| fs.exists(path).map_err(|error| Error::io("cannot look for", path, error));
-    if !exists(file)? {
+    if !is_there(fs, file)? {
         return Ok(None);
     }
     for number in 1_u32.. {
-        let mut name = file.as_os_str().to_owned();
-        name.push(if number == 1 { ".broken".to_owned() } else { format!(".broken.{number}") });
-        let to = PathBuf::from(name);
-        if !exists(&to)? {
+        let to = suffixed(file, &if number == 1 { ".broken".to_owned() } else { format!(".broken.{number}") });
+        if !is_there(fs, &to)? {
             fs.rename(file, &to).map_err(|error| Error::io("cannot rename", file, error))?;
             sync_dir_of(fs, file)?;
             return Ok(Some(to));

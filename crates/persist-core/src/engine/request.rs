@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::change::Change;
 use crate::codec::{self, Entry};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,16 +22,19 @@ pub enum Condition {
     Version(u32),
 }
 
+/// As a rule one.
+pub(super) type Few<T> = SmallVec<[T; 1]>;
+
 /// Something to be done to a store, as a whole or not at all. The types of this module are all there are.
 pub trait Request<M: Model>: Sized {
     /// What it answers once it is done.
     type Outcome;
 
     #[doc(hidden)]
-    fn writes(self) -> Vec<Write<M>>;
+    fn writes(self) -> Few<Write<M>>;
 
     #[doc(hidden)]
-    fn outcome(effects: Vec<Effect<M>>) -> Result<Self::Outcome>;
+    fn outcome(effects: Few<Effect<M>>) -> Result<Self::Outcome>;
 }
 
 /// One of the writes that a request is made of.
@@ -75,7 +80,9 @@ impl<M: Model> Put<M> {
     /// Writes this.
     pub fn new(entry: Entry<'_, M>) -> Self {
         let body = entry.body();
-        let what = What::Put(entry.part, entry.data.into_boxed_str(), entry.value, body);
+        // Copied, not shrunk: the end of an allocation that was cut off is of use to nobody, and was 60 bytes a record.
+        let data = Box::from(entry.data.as_str());
+        let what = What::Put(entry.part, data, entry.value, body);
         Self(Write { key: Key::from(entry.key), what, condition: None })
     }
 
@@ -169,11 +176,11 @@ impl<M: Model> Default for Batch<M> {
 impl<M: Model> Request<M> for Put<M> {
     type Outcome = Arc<Record<M>>;
 
-    fn writes(self) -> Vec<Write<M>> {
-        vec![self.0]
+    fn writes(self) -> Few<Write<M>> {
+        smallvec![self.0]
     }
 
-    fn outcome(effects: Vec<Effect<M>>) -> Result<Self::Outcome> {
+    fn outcome(effects: Few<Effect<M>>) -> Result<Self::Outcome> {
         let effect = effects.into_iter().next();
         effect.map(|effect| effect.now).ok_or_else(|| Error::new(ErrorKind::Corrupt, "a write changed nothing"))
     }
@@ -182,11 +189,11 @@ impl<M: Model> Request<M> for Put<M> {
 impl<M: Model> Request<M> for Remove<M> {
     type Outcome = Option<Arc<Record<M>>>;
 
-    fn writes(self) -> Vec<Write<M>> {
-        vec![self.0]
+    fn writes(self) -> Few<Write<M>> {
+        smallvec![self.0]
     }
 
-    fn outcome(effects: Vec<Effect<M>>) -> Result<Self::Outcome> {
+    fn outcome(effects: Few<Effect<M>>) -> Result<Self::Outcome> {
         Ok(effects.into_iter().next().and_then(|effect| effect.before))
     }
 }
@@ -194,11 +201,11 @@ impl<M: Model> Request<M> for Remove<M> {
 impl<M: Model> Request<M> for RemoveKey<M> {
     type Outcome = Vec<Arc<Record<M>>>;
 
-    fn writes(self) -> Vec<Write<M>> {
-        vec![self.0]
+    fn writes(self) -> Few<Write<M>> {
+        smallvec![self.0]
     }
 
-    fn outcome(effects: Vec<Effect<M>>) -> Result<Self::Outcome> {
+    fn outcome(effects: Few<Effect<M>>) -> Result<Self::Outcome> {
         Ok(effects.into_iter().filter_map(|effect| effect.before).collect())
     }
 }
@@ -206,11 +213,11 @@ impl<M: Model> Request<M> for RemoveKey<M> {
 impl<M: Model> Request<M> for Batch<M> {
     type Outcome = Vec<Change<M>>;
 
-    fn writes(self) -> Vec<Write<M>> {
-        self.0
+    fn writes(self) -> Few<Write<M>> {
+        self.0.into()
     }
 
-    fn outcome(effects: Vec<Effect<M>>) -> Result<Self::Outcome> {
+    fn outcome(effects: Few<Effect<M>>) -> Result<Self::Outcome> {
         Ok(effects.into_iter().map(|effect| Change::of(effect.now)).collect())
     }
 }

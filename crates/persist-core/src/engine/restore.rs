@@ -14,7 +14,7 @@ use super::shared::Engine;
 use crate::config::Options;
 use crate::duck::{Database, Table, aside, clear_aside, own_logs, put_in_place};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{self, Access, Fs, remove_if_there, sync_ancestors};
+use crate::fs::{self, Access, Fs, is_there, remove_if_there, suffixed, sync_ancestors};
 use crate::identity::{Identity, new_id};
 use crate::model::Model;
 use crate::timestamp::Timestamp;
@@ -186,12 +186,11 @@ fn refuse_files<M: Model>(fs: &dyn Fs, location: &Location, table: &Table) -> Re
     // The other files of an interrupted restore have their names already while the main one has not.
     let main = databases.iter().take(1);
     for taken in main.flat_map(|database| std::iter::once(database.clone()).chain(own_logs(database))) {
-        if fs.exists(&taken).map_err(|error| Error::io("cannot look for", &taken, error))? {
+        if is_there(fs, &taken)? {
             return refuse(&taken);
         }
     }
-    let mut lock = location.database.clone();
-    lock.as_mut_os_string().push(".lock");
+    let lock = suffixed(&location.database, ".lock");
     let mut ours = vec![location.dir.join(".lock"), lock, fs::aside(&Identity::path(&location.dir))];
     ours.extend(databases.iter().skip(1).cloned());
     for unfinished in databases.iter().map(|database| aside(database)) {

@@ -1,5 +1,5 @@
-//! The syncer: one thread that makes durable what nobody waits for: writes with a ticket, and those acknowledged before
-//! they are durable.
+//! The syncer: one thread that does for the log what nobody waits for: it makes writes with a ticket durable, and those
+//! acknowledged before they are, and makes ready what writers will need.
 //!
 //! Who waits for a write leads its sync; see `wal::writer`. The syncer does so for the others, and whatever comes while
 //! it syncs is served by its next sync.
@@ -40,6 +40,8 @@ struct Wanted {
     written: u64,
     /// When everything is to be durable, on the monotonic clock.
     due: Option<Duration>,
+    /// The log has something to make ready.
+    ahead: bool,
     sleeps: bool,
     stop: bool,
 }
@@ -61,6 +63,11 @@ impl Syncer {
     pub(super) fn want_within(&self, interval: Duration) {
         let due = self.clock.monotonic().saturating_add(interval);
         self.tell(|wanted| wanted.due = Some(wanted.due.map_or(due, |earlier| earlier.min(due))));
+    }
+
+    /// Has the log make ready what writers will need.
+    pub(super) fn work_ahead(&self) {
+        self.tell(|wanted| wanted.ahead = true);
     }
 
     pub(super) fn stop(&self) {
@@ -94,6 +101,10 @@ impl Syncer {
                 }
                 if wanted.durable > durable || wanted.written > written {
                     break false;
+                }
+                if std::mem::take(&mut wanted.ahead) {
+                    MutexGuard::unlocked(&mut wanted, || self.log.work_ahead());
+                    continue;
                 }
                 wanted.sleeps = true;
                 match left {

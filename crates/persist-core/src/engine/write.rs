@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keeper;
 use super::plan::{self, Plan};
-use super::request::{Effect, Put, Request, What, Write};
+use super::request::{Effect, Few, Put, Request, What, Write};
 use super::shared::{Engine, Shared};
 use super::ticket::Ticket;
 use super::worker::Command;
@@ -24,7 +24,7 @@ pub(super) struct Submitted<M: Model> {
     /// The answer may be given when the log has come so far.
     seq: u64,
     reach: Reach,
-    done: Result<Vec<Effect<M>>>,
+    done: Result<Few<Effect<M>>>,
 }
 
 impl<M: Model> Engine<M> {
@@ -151,7 +151,7 @@ impl<M: Model> Shared<M> {
         self.answer(&answer, || self.worker.is_disconnected())
     }
 
-    pub(super) fn submit(&self, mut writes: Vec<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
+    pub(super) fn submit(&self, mut writes: Few<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
         self.check(&writes)?;
         self.load_for(&writes)?;
         self.wait_for_room()?;
@@ -169,9 +169,9 @@ impl<M: Model> Shared<M> {
     #[cfg(feature = "tokio")]
     pub(super) fn submit_at_once(
         &self,
-        mut writes: Vec<Write<M>>,
+        mut writes: Few<Write<M>>,
         durability: Option<Durability>,
-    ) -> Result<Result<Submitted<M>, Vec<Write<M>>>> {
+    ) -> Result<Result<Submitted<M>, Few<Write<M>>>> {
         self.check(&writes)?;
         if !self.has_for(&writes) || self.pending.is_over(self.options.max_unflushed_bytes) {
             return Ok(Err(writes));
@@ -185,7 +185,7 @@ impl<M: Model> Shared<M> {
         }
     }
 
-    fn append(&self, mut append: Append<'_>, writes: Vec<Write<M>>, durability: Option<Durability>) -> Submitted<M> {
+    fn append(&self, mut append: Append<'_>, writes: Few<Write<M>>, durability: Option<Durability>) -> Submitted<M> {
         let durability = durability.unwrap_or(self.options.durability);
         let plan = match Plan::of(writes, &self.cache) {
             Ok(plan) => plan,
@@ -198,7 +198,7 @@ impl<M: Model> Shared<M> {
         let mut wake = false;
         if let Some(last) = effects.last() {
             seq = last.now.seq;
-            let records: Vec<_> = effects.iter().map(|effect| Arc::clone(&effect.now)).collect();
+            let records: Few<_> = effects.iter().map(|effect| Arc::clone(&effect.now)).collect();
             if durability == Durability::Sync {
                 reach = Reach::Durable;
                 self.sync_asked.store(seq, Ordering::Release);
@@ -206,7 +206,11 @@ impl<M: Model> Shared<M> {
             self.cache.apply(&records);
             wake = self.pending.push(&records, self.options.batch_size, self.options.max_unflushed_bytes / 4);
         }
+        let works_ahead = append.wants_work_ahead();
         drop(append);
+        if works_ahead {
+            self.syncer.work_ahead();
+        }
         if wake {
             self.send(Command::Wake);
         }

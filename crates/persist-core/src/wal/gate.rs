@@ -14,7 +14,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 pub(super) enum Served {
     /// Those it synced for; nobody waits at the other gate for what it did.
     Synced,
-    /// None of those who wait at the gates, but one of them may lead now.
+    /// None of those who wait at the gates, but one of them may sync now, if none does.
     Written,
     /// Nobody knows: all have to look.
     Unknown,
@@ -75,6 +75,12 @@ pub(super) struct Place(usize);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opening([Whom; 2]);
 
+impl Opening {
+    pub(super) fn is_for_nobody(&self) -> bool {
+        self.0 == [Whom::Nobody; 2]
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whom {
     Nobody,
@@ -106,6 +112,10 @@ impl Places {
 
     /// A turn has ended: whom to wake.
     pub(super) fn end(&mut self, served: Served) -> Opening {
+        if served == Served::Written && self.until > 0 {
+            // Another thread syncs, and wakes them when it has.
+            return Opening([Whom::Nobody; 2]);
+        }
         self.until = 0;
         let mut opening = Opening([Whom::Nobody; 2]);
         for (place, (waits, whom)) in self.waits.iter_mut().zip(&mut opening.0).enumerate() {

@@ -1,6 +1,6 @@
 //! What the leader does: it makes room for lines, writes and syncs groups, closes segments and starts new ones.
 //!
-//! It lets go of the lock while it works on files, and only it touches them.
+//! It lets go of the lock while it works on files. `ahead.rs` does for it, in time, what takes long.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +9,11 @@ use std::task::Waker;
 
 use parking_lot::{Condvar, MutexGuard};
 
+use super::ahead::LaidOut;
 use super::gate::{Gates, Served};
 use super::line::{self, Tail};
-use super::writer::{Active, Log, Reach, Segment, Shared};
+use super::name::SegmentId;
+use super::writer::{Active, Log, Segment, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 
@@ -19,7 +21,7 @@ use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.
 const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
 /// What is laid out where a whole step does not fit the disk any more.
-const LAYOUT_LEAST_BYTES: u64 = 4096;
+pub(super) const LAYOUT_LEAST_BYTES: u64 = 4096;
 /// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
 static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
 
@@ -32,8 +34,42 @@ impl Log {
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
     ) -> Result<()> {
         shared.leading = true;
+        self.take_turn(shared, served, work, |shared| shared.leading = false)
+    }
+
+    /// Writes the group as the leader, and then syncs it, while others may lead.
+    pub(super) fn sync_group(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        // What others write from here on is not for this sync, even if they do before it begins.
+        let last_seq = shared.next_seq.saturating_sub(1);
+        shared.syncing = true;
+        shared.places.begin_sync(last_seq);
+        let work = |shared: &mut MutexGuard<'_, Shared>| {
+            self.lead(shared, Served::Written, |shared| self.write_group(shared))?;
+            let Some(active) = &shared.active else { return Ok(()) };
+            let (file, position) = (Arc::clone(&active.file), active.position);
+            let synced = MutexGuard::unlocked(shared, || file.sync_data());
+            shared.syncs += 1;
+            let Some(active) = &mut shared.active else { return Ok(()) };
+            if let Err(error) = synced {
+                let error = Error::io("cannot sync", &active.path, error);
+                return Err(self.fail(shared, &error));
+            }
+            active.synced = position;
+            self.note_durable(shared, last_seq);
+            Ok(())
+        };
+        self.take_turn(shared, Served::Synced, work, |shared| shared.syncing = false)
+    }
+
+    fn take_turn(
+        &self,
+        shared: &mut MutexGuard<'_, Shared>,
+        served: Served,
+        work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
+        end: fn(&mut Shared),
+    ) -> Result<()> {
         let mut turn =
-            Turn { changed: &self.changed, gates: &self.gates, shared, served: Served::Unknown, is_over: false };
+            Turn { changed: &self.changed, gates: &self.gates, shared, served: Served::Unknown, end, is_over: false };
         let done = work(turn.shared);
         turn.is_over = true;
         if done.is_ok() {
@@ -54,7 +90,7 @@ impl Log {
         let Some(active) = &shared.active else { return self.start_segment(shared, bytes, step) };
         let (file, path, laid_out) = (Arc::clone(&active.file), active.path.clone(), active.laid_out);
         let least = (active.position + shared.group.bytes_at_most + bytes).next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step = (laid_out * 2).min(self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)).max(least);
+        let step = (laid_out * 2).min(self.options.full_bytes()).max(least);
         let (laid_out, synced) = MutexGuard::unlocked(shared, || {
             let reached = lay_out(file.as_ref(), laid_out, step)
                 .map(|()| step)
@@ -71,38 +107,42 @@ impl Log {
     }
 
     fn start_segment(&self, shared: &mut MutexGuard<'_, Shared>, bytes: u64, step: u64) -> Result<()> {
-        let id = shared.next_segment;
-        // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
-        shared.next_segment = id.next();
-        let path = shared.dir.join(id.to_string());
-        let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let most = self.options.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
-        let step = step.next_multiple_of(LAYOUT_LEAST_BYTES).min(most).max(least);
-        let started = MutexGuard::unlocked(shared, || {
-            let file =
-                self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
-            let ready = lay_out(file.as_ref(), 0, step)
-                .map(|()| step)
-                .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
-                .map_err(|error| Error::io("no space in", &path, error))
-                .and_then(|laid_out| {
-                    file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
-                    sync_dir_of(self.fs.as_ref(), &path)?;
-                    Ok(laid_out)
-                });
-            match ready {
-                Ok(laid_out) => Ok((Arc::from(file), laid_out)),
-                Err(error) => {
-                    // No line is in it: an empty segment that stays behind changes nothing.
-                    let _ = self.fs.remove_file(&path);
-                    Err(error)
-                }
+        let ready = match shared.ahead.take() {
+            Some(ready) => ready,
+            None => {
+                let (id, path) = shared.next_name();
+                let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
+                let step = step.next_multiple_of(LAYOUT_LEAST_BYTES).min(self.options.full_bytes()).max(least);
+                MutexGuard::unlocked(shared, || self.make_segment(id, path, step, least))?
             }
-        });
-        let (file, laid_out) = started?;
+        };
+        let LaidOut { id, path, file, bytes: laid_out } = ready;
         let first_seq = shared.next_seq;
-        shared.active = Some(Active { id, path, file, first_seq, position: 0, laid_out, lines: 0, closing: false });
+        let (position, synced, lines) = (0, 0, 0);
+        shared.active = Some(Active { id, path, file, first_seq, position, laid_out, synced, lines, closing: false });
         Ok(())
+    }
+
+    /// Makes a segment that takes `bytes` bytes, or if there is no space for those `least`, durably.
+    pub(super) fn make_segment(&self, id: SegmentId, path: PathBuf, bytes: u64, least: u64) -> Result<LaidOut> {
+        let file = self.fs.open(&path, Access::CreateNew).map_err(|error| Error::io("cannot create", &path, error))?;
+        let ready = lay_out(file.as_ref(), 0, bytes)
+            .map(|()| bytes)
+            .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
+            .map_err(|error| Error::io("no space in", &path, error))
+            .and_then(|bytes| {
+                file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
+                sync_dir_of(self.fs.as_ref(), &path)?;
+                Ok(bytes)
+            });
+        match ready {
+            Ok(bytes) => Ok(LaidOut { id, path, file: Arc::from(file), bytes }),
+            Err(error) => {
+                // No line is in it: an empty segment that stays behind changes nothing.
+                let _ = self.fs.remove_file(&path);
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn close_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
@@ -110,7 +150,7 @@ impl Log {
             Some(active) if active.lines > 0 => active.closing = true,
             _ => return Ok(()),
         }
-        self.write_group(shared, Reach::Written)?;
+        self.write_group(shared)?;
         // It stays in place until it is closed: subscribers may read it meanwhile.
         let Some(active) = &shared.active else { return Ok(()) };
         let (file, path, position) = (Arc::clone(&active.file), active.path.clone(), active.position);
@@ -129,50 +169,42 @@ impl Log {
         Ok(())
     }
 
-    /// Closes the segment, or removes it where it has taken no line.
+    /// Closes the segment, or removes it where it has taken no line, and what was made ready after it.
     pub(super) fn end_segment(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
         self.close_segment(shared)?;
-        if let Some(active) = shared.active.take() {
+        let unused = [shared.active.take().map(|active| active.path), shared.ahead.take().map(|ahead| ahead.path)];
+        for path in unused.iter().flatten() {
             // If it stays behind, that changes nothing.
-            let _ = MutexGuard::unlocked(shared, || self.fs.remove_file(&active.path));
+            let _ = MutexGuard::unlocked(shared, || self.fs.remove_file(path));
         }
         Ok(())
     }
 
-    pub(super) fn write_group(&self, shared: &mut MutexGuard<'_, Shared>, reach: Reach) -> Result<()> {
+    /// Writes what waits, if anything does.
+    pub(super) fn write_group(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
         let durable = shared.durable;
         let last_seq = shared.next_seq.saturating_sub(1);
         let state = &mut **shared;
         let Some(active) = &mut state.active else { return Ok(()) };
+        let mut group = std::mem::take(&mut state.group);
+        let Some((body, marks, stamp)) = group.head.take() else { return Ok(()) };
         let mut bytes = std::mem::take(&mut state.spare);
         bytes.clear();
-        let mut group = std::mem::take(&mut state.group);
-        if let Some((body, marks, stamp)) = group.head.take() {
-            let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
-            let tail = Tail { at: stamp.at, marks, synced: Some(durable), segment, seq: stamp.seq };
-            bytes.extend_from_slice(&body.text);
-            line::finish(&mut bytes, body.checksum, &tail);
-            bytes.extend_from_slice(&group.rest);
-        }
+        let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
+        let tail = Tail { at: stamp.at, marks, synced: Some(durable), segment, seq: stamp.seq };
+        bytes.extend_from_slice(&body.text);
+        line::finish(&mut bytes, body.checksum, &tail);
+        bytes.extend_from_slice(&group.rest);
         let (file, offset) = (Arc::clone(&active.file), active.position);
         active.position += bytes.len() as u64;
-        if reach == Reach::Durable {
-            state.places.begin_sync(last_seq);
-        }
-        let done = MutexGuard::unlocked(shared, || {
-            write_all_at(file.as_ref(), offset, &bytes)?;
-            if reach == Reach::Durable { file.sync_data() } else { Ok(()) }
-        });
+        let done = MutexGuard::unlocked(shared, || write_all_at(file.as_ref(), offset, &bytes));
         if let Err(error) = done {
             let path = shared.active.as_ref().map(|active| active.path.clone()).unwrap_or_default();
             return Err(self.fail(shared, &Error::io("cannot write", &path, error)));
         }
-        shared.groups += u64::from(!bytes.is_empty());
+        shared.groups += 1;
         shared.written = last_seq;
-        if reach == Reach::Durable {
-            self.note_durable(shared, last_seq);
-            shared.syncs += 1;
-        }
+        self.written.store(last_seq, Ordering::Release);
         shared.spare = bytes;
         if shared.group.rest.capacity() == 0 {
             group.rest.clear();
@@ -186,7 +218,7 @@ impl Log {
         self.durable.store(seq, Ordering::Release);
     }
 
-    fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
+    pub(super) fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
         tracing::error!(%error, "the log is poisoned");
         shared.refuse(ErrorKind::Poisoned, &error.to_string());
         match shared.usable() {
@@ -211,12 +243,13 @@ impl Log {
     }
 }
 
-/// A leader's turn. It ends, and the others go on, even where the work panics: what became of the files is unknown then.
+/// The turn of one who leads or syncs. It ends, and the others go on, even where the work panics: what became of the files is unknown then.
 struct Turn<'a, 'b> {
     changed: &'a Condvar,
     gates: &'a Gates,
     shared: &'a mut MutexGuard<'b, Shared>,
     served: Served,
+    end: fn(&mut Shared),
     is_over: bool,
 }
 
@@ -225,18 +258,20 @@ impl Drop for Turn<'_, '_> {
         if !self.is_over {
             self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it wrote");
         }
-        self.shared.leading = false;
+        (self.end)(self.shared);
         let (opening, calls) = (self.shared.places.end(self.served), self.shared.due_calls());
         self.changed.notify_all();
-        // Who is done needs the log's lock no more, and is not to wait for it.
-        MutexGuard::unlocked(self.shared, || {
-            self.gates.open(opening);
-            calls.into_iter().for_each(Waker::wake);
-        });
+        if !opening.is_for_nobody() || !calls.is_empty() {
+            // Who is done needs the log's lock no more, and is not to wait for it.
+            MutexGuard::unlocked(self.shared, || {
+                self.gates.open(opening);
+                calls.into_iter().for_each(Waker::wake);
+            });
+        }
     }
 }
 
-fn lay_out(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+pub(super) fn lay_out(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
     let mut at = from;
     while at < to {
         let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(FILL.len());

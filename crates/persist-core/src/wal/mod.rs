@@ -2,6 +2,7 @@
 //!
 //! It knows lines, not records: what a line's body says is its owner's business. `docs/format.md` describes the bytes.
 
+mod ahead;
 mod archive;
 mod gate;
 mod judge;

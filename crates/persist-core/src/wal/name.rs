@@ -7,15 +7,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::fs::suffixed;
+
 const PREFIX: &str = "wal_";
 const SUFFIX: &str = ".jsonl";
 const KEPT: &str = ".gz";
 
 /// The path of a segment once it is only kept.
 pub(super) fn kept(segment: &Path) -> PathBuf {
-    let mut name = segment.as_os_str().to_owned();
-    name.push(KEPT);
-    PathBuf::from(name)
+    suffixed(segment, KEPT)
 }
 
 /// Whether this is the name of a segment that is only kept.

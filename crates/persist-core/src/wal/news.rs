@@ -95,7 +95,7 @@ impl Log {
 impl Shared {
     /// Whether nothing more will be durable: a close, too, ends only when its last sync has.
     fn has_ended(&self) -> bool {
-        self.refusal.is_some() && !self.leading
+        self.refusal.is_some() && !self.leading && !self.syncing
     }
 
     /// Takes out the calls that are to be made now.

@@ -4,7 +4,6 @@
 //! on the disk is put in place; only then is anything cut or removed. No `seq` is given before all of it is durable.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
 
@@ -16,7 +15,7 @@ use super::recover::{Recovered, Recovery};
 use super::report::{Cause, LeftOut, RecoveryReport};
 use super::writer::{LogStart, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, make_durable_folder, replace};
+use crate::fs::{Access, make_durable_folder, replace, suffixed};
 
 impl Recovery<'_> {
     pub(super) fn settle(&self, found: &mut Recovered, verdict: &Verdict, fresh: SegmentId) -> Result<()> {
@@ -75,7 +74,7 @@ impl Recovery<'_> {
     /// Reports what of a segment is left out, and keeps a copy of it beside.
     fn keep_aside(&self, scan: &Scan, verdict: &Verdict, report: &mut RecoveryReport) -> Result<()> {
         if is_broken(scan, verdict) {
-            replace(self.fs, &beside(&scan.path, "broken"), &scan.bytes)?;
+            replace(self.fs, &suffixed(&scan.path, ".broken"), &scan.bytes)?;
         }
         let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
         let dropped =
@@ -96,9 +95,9 @@ impl Recovery<'_> {
 
     fn leave_out(&self, scan: &Scan, stretch: Range<usize>, cause: Cause) -> Result<LeftOut> {
         let kept_as = match cause {
-            Cause::Damaged => Some(beside(&scan.path, "broken")),
+            Cause::Damaged => Some(suffixed(&scan.path, ".broken")),
             Cause::Torn => {
-                let path = beside(&scan.path, "torn");
+                let path = suffixed(&scan.path, ".torn");
                 replace(self.fs, &path, scan.bytes.get(stretch.clone()).unwrap_or_default())?;
                 Some(path)
             }
@@ -174,11 +173,4 @@ impl Recovered {
 fn is_broken(scan: &Scan, verdict: &Verdict) -> bool {
     let is_left_out = |seq| seq > verdict.last || verdict.has_dropped(seq);
     verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| is_left_out(place.seq)))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
 }

@@ -1,8 +1,10 @@
 //! The writing end of the log: group commit, rotation, poison. What the leader does with files is in `leader.rs`.
 //!
 //! What it keeps true:
-//! - One thread at a time, the *leader*, touches the files. It is whoever needs something written and finds no leader;
-//!   it writes and syncs for all whose lines stand in the shared group, and the others wait.
+//! - One thread at a time, the *leader*, writes lines, closes segments and starts others. It is whoever needs something
+//!   written and finds no leader; it writes for all whose lines stand in the shared group, and the others wait.
+//! - One thread at a time syncs lines, for all that are written by then. Others may write meanwhile, if they need no sync;
+//!   who does waits, and finds the lines of all who came during the sync in one group.
 //! - A line gets its `seq` only once there is space for it in a segment, so that a full disk refuses a write before
 //!   anything of it is visible.
 //! - A segment is synced to its last byte before the next one takes its first.
@@ -19,6 +21,7 @@ use std::task::Waker;
 use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
@@ -26,6 +29,11 @@ use super::news::News;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
+
+/// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
+/// write takes a microsecond, to be put to sleep and woken several.
+const LOOKS: u32 = 4;
+const SPINS: u32 = 64;
 
 /// When the log goes on to a new segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +183,8 @@ pub struct Log {
     pub(super) gates: Gates,
     /// What `Shared` calls durable, for those who come from a gate.
     pub(super) durable: AtomicU64,
+    /// What `Shared` calls written, for those who look before they sleep.
+    pub(super) written: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -189,7 +199,12 @@ pub(super) struct Shared {
     pub(super) kept: Vec<Segment>,
     pub(super) group: Group,
     pub(super) spare: Vec<u8>,
+    /// A thread writes, or closes and starts segments.
     pub(super) leading: bool,
+    /// A thread syncs the segment that takes lines.
+    pub(super) syncing: bool,
+    /// What is made ready before it is needed.
+    pub(super) ahead: Ahead,
     pub(super) places: Places,
     pub(super) news: News,
     pub(super) written: u64,
@@ -210,6 +225,8 @@ pub(super) struct Active {
     /// Where the next group goes.
     pub(super) position: u64,
     pub(super) laid_out: u64,
+    /// Where the last group ended that is synced.
+    pub(super) synced: u64,
     /// Lines in it, those of the waiting group included.
     pub(super) lines: u64,
     /// It takes no more lines: whatever came now would miss the last group.
@@ -247,6 +264,8 @@ impl Log {
             group: Group::default(),
             spare: Vec::new(),
             leading: false,
+            syncing: false,
+            ahead: Ahead::default(),
             places: Places::default(),
             news: News::default(),
             written: durable,
@@ -265,6 +284,7 @@ impl Log {
             changed: Condvar::new(),
             gates: Gates::default(),
             durable: AtomicU64::new(durable),
+            written: AtomicU64::new(durable),
         }
     }
 
@@ -281,7 +301,7 @@ impl Log {
             if shared.has_room(bytes, &self.options) {
                 return Ok(Append { log: self, shared });
             }
-            if shared.leading {
+            if shared.is_busy() {
                 self.changed.wait(&mut shared);
             } else {
                 self.lead(&mut shared, Served::Unknown, |shared| self.make_room(shared, bytes))?;
@@ -307,6 +327,7 @@ impl Log {
     pub fn wait(&self, seq: u64, reach: Reach) -> Result<()> {
         let mut shared = self.shared.lock();
         let seq = seq.min(shared.next_seq.saturating_sub(1));
+        let mut looks = LOOKS;
         loop {
             if shared.reached(reach) >= seq {
                 return Ok(());
@@ -314,15 +335,17 @@ impl Log {
             if let Some((ErrorKind::Poisoned, _)) = shared.refusal {
                 return shared.usable();
             }
-            match (shared.leading, reach) {
-                (false, Reach::Written) => {
-                    self.lead(&mut shared, Served::Written, |shared| self.write_group(shared, reach))?;
+            match reach {
+                Reach::Written if !shared.leading => {
+                    self.lead(&mut shared, Served::Written, |shared| self.write_group(shared))?;
                 }
-                (false, Reach::Durable) => {
-                    self.lead(&mut shared, Served::Synced, |shared| self.write_group(shared, reach))?;
+                Reach::Written if looks > 0 => {
+                    looks -= 1;
+                    MutexGuard::unlocked(&mut shared, || self.look_out(seq));
                 }
-                (true, Reach::Written) => self.changed.wait(&mut shared),
-                (true, Reach::Durable) => {
+                Reach::Written => self.changed.wait(&mut shared),
+                Reach::Durable if !shared.leading && !shared.syncing => self.sync_group(&mut shared)?,
+                Reach::Durable => {
                     let place = shared.places.place(seq);
                     self.gates.wait(place, || drop(shared));
                     if self.is_durable(seq) {
@@ -331,6 +354,16 @@ impl Log {
                     shared = self.shared.lock();
                 }
             }
+        }
+    }
+
+    /// Waits for about as long as a write takes, or until `seq` is written.
+    fn look_out(&self, seq: u64) {
+        for _ in 0..SPINS {
+            if self.written.load(Ordering::Acquire) >= seq {
+                return;
+            }
+            std::hint::spin_loop();
         }
     }
 
@@ -362,7 +395,7 @@ impl Log {
     /// As [`Log::wait`].
     pub fn rotate(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.leading {
+        while shared.is_busy() {
             self.changed.wait(&mut shared);
         }
         shared.usable()?;
@@ -380,7 +413,7 @@ impl Log {
         }
         make_durable_folder(self.fs.as_ref(), dir)?;
         let mut shared = self.shared.lock();
-        while shared.leading {
+        while shared.is_busy() {
             self.changed.wait(&mut shared);
         }
         shared.usable()?;
@@ -416,6 +449,7 @@ impl Log {
     pub fn poison(&self, reason: &str) {
         let mut shared = self.shared.lock();
         shared.refuse(ErrorKind::Poisoned, reason);
+        shared.ahead.give_up();
         let (opening, calls) = (shared.places.wake_all(), shared.due_calls());
         drop(shared);
         self.changed.notify_all();
@@ -429,7 +463,7 @@ impl Log {
     /// As [`Log::wait`]; the log is closed then, too.
     pub fn close(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.leading {
+        while shared.is_busy() {
             self.changed.wait(&mut shared);
         }
         shared.usable()?;
@@ -508,6 +542,11 @@ impl Shared {
         })
     }
 
+    /// Whether segments must not be closed or started, nor laid out further.
+    pub(super) fn is_busy(&self) -> bool {
+        self.leading || self.syncing || self.ahead.is_under_way()
+    }
+
     fn has_room(&self, bytes: u64, options: &LogOptions) -> bool {
         !self.is_full(bytes, options)
             && self.active.as_ref().is_some_and(|active| {
@@ -524,6 +563,11 @@ pub struct Append<'a> {
 }
 
 impl Append<'_> {
+    /// Whether [`Log::work_ahead`] is to be called, soon and by a thread that nobody waits for. It says so once until then.
+    pub fn wants_work_ahead(&mut self) -> bool {
+        self.shared.wants_work_ahead(&self.log.options)
+    }
+
     /// Takes a line. It is written by the next [`Log::wait`] that needs it, not here.
     pub fn push(&mut self, body: Body, marks: Marks) -> Stamp {
         let shared = &mut *self.shared;

@@ -8,6 +8,7 @@ mod files;
 mod flush;
 mod journal;
 mod order;
+mod settle;
 mod sql;
 mod together;
 

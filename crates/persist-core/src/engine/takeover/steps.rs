@@ -22,7 +22,7 @@ use crate::config::Options;
 use crate::data::{Given, Kind, Resolved, Rules, Special, normalize};
 use crate::duck::{Database, Loaded, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, Fs, sync_dir_of};
+use crate::fs::{Access, Fs, is_there, suffixed, sync_dir_of};
 use crate::identity::{Identity, new_id};
 use crate::key::Key;
 use crate::keys;
@@ -37,9 +37,7 @@ const BATCH: usize = 20_000;
 
 /// Under which name a file of the original is kept.
 pub(super) fn kept(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(KEPT);
-    PathBuf::from(name)
+    suffixed(path, KEPT)
 }
 
 /// Where the original's folder and database are.
@@ -65,12 +63,12 @@ pub(in crate::engine) fn start_over(fs: &dyn Fs, places: Places<'_>, table: &Tab
         Err(Error::config(format!("a takeover was interrupted, and {} is not of it; move it away", path.display())))
     };
     for path in &back {
-        if exists(fs, path)? {
+        if is_there(fs, path)? {
             return in_the_way(path);
         }
     }
-    if exists(fs, &kept(places.database))? {
-        if exists(fs, places.database)? {
+    if is_there(fs, &kept(places.database))? {
+        if is_there(fs, places.database)? {
             let found = Database::open(fs, places.database, table).and_then(|database| database.state());
             if !found.is_ok_and(|state| state.store_id == identity.id) {
                 return in_the_way(places.database);
@@ -114,7 +112,7 @@ impl<M: Model> Takeover<M> {
         segments.sort_unstable();
         let paths = segments.iter().map(|segment| places.dir.join(segment.to_string()));
         for path in paths.chain([places.database.to_owned()]) {
-            if exists(fs, &kept(&path))? {
+            if is_there(fs, &kept(&path))? {
                 let message = format!("{} can't be taken over: there is {}", path.display(), kept(&path).display());
                 return Err(Error::config(message));
             }
@@ -147,7 +145,7 @@ impl<M: Model> Takeover<M> {
 
         self.original.close(fs)?;
         for log in own_logs(places.database) {
-            if exists(fs, &log)? {
+            if is_there(fs, &log)? {
                 let message = format!("{} is still there after a checkpoint", log.display());
                 return Err(Error::new(ErrorKind::Database, message));
             }
@@ -234,10 +232,6 @@ impl<M: Model> Records<M> {
             None => self.all.push(record),
         }
     }
-}
-
-fn exists(fs: &dyn Fs, path: &Path) -> Result<bool> {
-    fs.exists(path).map_err(|error| Error::io("cannot look for", path, error))
 }
 
 fn refused(place: &str, error: &Error) -> Error {

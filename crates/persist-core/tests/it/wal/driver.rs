@@ -81,6 +81,8 @@ pub(crate) struct Driver {
     /// Where new ones go.
     dir: &'static str,
     names: u64,
+    /// The log has asked for work ahead.
+    wants_work: bool,
 }
 
 impl Driver {
@@ -90,7 +92,8 @@ impl Driver {
         let clock = Arc::new(ManualClock::new(1_736_937_000_000_000));
         let log = open(&fs, &clock, options, LogStart::default());
         let (oracle, folders) = (Oracle::default(), &FOLDERS[..1]);
-        Self { fs, clock, rng: Rng::new(seed), options, sizes, oracle, log, folders, dir: DIR, names: 0 }
+        let (rng, dir, names, wants_work) = (Rng::new(seed), DIR, 0, false);
+        Self { fs, clock, rng, options, sizes, oracle, log, folders, dir, names, wants_work }
     }
 
     /// The same, but the log moves to another folder now and then, and each recovery finds itself in any of them.
@@ -109,7 +112,8 @@ impl Driver {
         let log = open(&fs, &clock, options, LogStart::default());
         // A log without lines touches nothing; recovery puts another in its place.
         let (rng, names) = (Rng::new(seed), self.names + 1_000_000);
-        Self { fs, clock, rng, options, sizes: self.sizes, oracle, log, folders: self.folders, dir: self.dir, names }
+        let (sizes, folders, dir, wants_work) = (self.sizes, self.folders, self.dir, false);
+        Self { fs, clock, rng, options, sizes, oracle, log, folders, dir, names, wants_work }
     }
 
     pub(crate) fn crash(&mut self, crash: Crash) {
@@ -259,6 +263,13 @@ impl Driver {
             assert_eq!(stamp.seq, last.max(self.oracle.watermark).max(self.oracle.durable) + 1, "a seq was skipped");
             self.oracle.lines.insert(stamp.seq, Known { body: text, marks, at: stamp.at });
         }
+        self.wants_work |= append.wants_work_ahead();
+        drop(append);
+        // A thread of its own does it, sooner or later.
+        if self.wants_work && self.rng.coin() {
+            self.wants_work = false;
+            self.log.work_ahead();
+        }
         Ok(())
     }
 
@@ -306,6 +317,7 @@ impl Driver {
         self.oracle.durable = last;
         self.oracle.written = last;
         self.log = open_in(self.dir, &self.fs, &self.clock, self.options, recovered.start());
+        self.wants_work = false;
         true
     }
 }

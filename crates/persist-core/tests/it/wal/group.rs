@@ -133,14 +133,24 @@ fn poison_reaches_every_waiter() {
     }
 }
 
-/// A file system whose files panic when they are synced.
-#[derive(Debug)]
-struct Panicking(SimFs);
+/// A file system that calls this when a file is synced, before anybody is told.
+struct Watched(SimFs, Arc<dyn Fn() + Send + Sync>);
 
-#[derive(Debug)]
-struct PanickingFile(Box<dyn persist_core::fs::File>);
+struct WatchedFile(Box<dyn persist_core::fs::File>, Arc<dyn Fn() + Send + Sync>);
 
-impl persist_core::fs::File for PanickingFile {
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for WatchedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl persist_core::fs::File for WatchedFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
         self.0.read_at(offset, buf)
     }
@@ -148,8 +158,9 @@ impl persist_core::fs::File for PanickingFile {
         self.0.write_at(offset, buf)
     }
     fn sync_data(&self) -> std::io::Result<()> {
-        std::thread::sleep(Duration::from_millis(50));
-        panic!("as planned")
+        let done = self.0.sync_data();
+        (self.1)();
+        done
     }
     fn sync_all(&self) -> std::io::Result<()> {
         self.0.sync_all()
@@ -162,9 +173,9 @@ impl persist_core::fs::File for PanickingFile {
     }
 }
 
-impl Fs for Panicking {
+impl Fs for Watched {
     fn open(&self, path: &Path, access: persist_core::fs::Access) -> std::io::Result<Box<dyn persist_core::fs::File>> {
-        Ok(Box::new(PanickingFile(self.0.open(path, access)?)))
+        Ok(Box::new(WatchedFile(self.0.open(path, access)?, Arc::clone(&self.1))))
     }
     fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
         self.0.rename(from, to)
@@ -192,19 +203,58 @@ impl Fs for Panicking {
     }
 }
 
+fn watched(fs: &SimFs, on_sync: impl Fn() + Send + Sync + 'static) -> Log {
+    let (fs, clock) = (Arc::new(Watched(fs.clone(), Arc::new(on_sync))), Arc::new(ManualClock::new(0)));
+    Log::new(fs, clock, Path::new(DIR), STORE, LogOptions::default(), LogStart::default())
+}
+
+fn push(log: &Log, thread: u64, number: u64) -> u64 {
+    let body = line(thread, number);
+    log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default()).seq
+}
+
+#[test]
+fn lines_are_written_while_another_thread_syncs_and_its_sync_does_not_count_for_them() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = std::sync::Mutex::new(may_go);
+    let log = watched(&fs, move || {
+        begun.send(()).unwrap();
+        may_go.lock().unwrap().recv_timeout(Duration::from_secs(10)).expect("the sync holds up a writer");
+    });
+    let log_of = &log;
+    std::thread::scope(|scope| {
+        let first = push(&log, 0, 0);
+        let waiter = scope.spawn(move || log_of.wait(first, Reach::Durable));
+        has_begun.recv().unwrap();
+        for number in 1..=3 {
+            let seq = push(&log, 0, number);
+            log.wait(seq, Reach::Written).unwrap();
+        }
+        assert_eq!(recover(&fs.drop_caches(), &ManualClock::new(0), 0).unwrap().len(), 1);
+        // Another, who waits for the next sync, with a line that is not written yet.
+        let last = push(&log, 0, 4);
+        let next = scope.spawn(move || log_of.wait(last, Reach::Durable));
+        go.send(()).unwrap();
+        waiter.join().unwrap().unwrap();
+        assert_eq!(log.durable_seq(), first, "a line that was written during a sync was taken for synced");
+        has_begun.recv().unwrap();
+        go.send(()).unwrap();
+        next.join().unwrap().unwrap();
+    });
+    assert_eq!(recover(&fs.drop_caches(), &ManualClock::new(0), 0).unwrap().len(), 5);
+}
+
 #[test]
 fn a_leader_that_panics_poisons_the_log_and_hangs_nobody() {
     let fs = SimFs::new();
     fs.make_dir(DIR);
-    let clock = Arc::new(ManualClock::new(0));
-    let log: Arc<Log> = Arc::new(Log::new(
-        Arc::new(Panicking(fs)),
-        clock,
-        Path::new(DIR),
-        STORE,
-        LogOptions::default(),
-        LogStart::default(),
-    ));
+    let log = Arc::new(watched(&fs, || {
+        std::thread::sleep(Duration::from_millis(50));
+        panic!("as planned");
+    }));
     let (done, outcomes) = std::sync::mpsc::channel();
     for thread in 0..4 {
         let (log, done) = (Arc::clone(&log), done.clone());

@@ -2,6 +2,7 @@
 //!
 //! [`driver`] writes and keeps the books; [`check`] holds every recovery against them. The others are the schedules.
 
+mod ahead;
 mod batch;
 mod check;
 mod crash;

@@ -1,0 +1,174 @@
+//! What is made ready before a writer needs it, by a thread that nobody waits for: more of the segment laid out, the next
+//! segment, and syncs of what nobody wants synced yet. Otherwise a write that needs a new segment waits for the sync of
+//! the last one's lines and for that of what is laid out: 14 ms for each 10 MiB.
+//!
+//! What it keeps true: it changes nothing of what a line may count on. A segment that is ready has no line, and is made in
+//! the same way as one that is made in time; if it can't be had, the writer that needs it tries again and is told why.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use super::leader::{LAYOUT_LEAST_BYTES, lay_out};
+use super::name::SegmentId;
+use super::writer::{Log, LogOptions, Reach, Shared};
+use crate::error::Error;
+use crate::fs::File;
+
+/// When so many bytes are written and not synced, they are: a segment then is closed without much to wait for.
+const UNSYNCED_BYTES: u64 = 2 * 1024 * 1024;
+/// So much is laid out and synced at a time: whoever syncs lines meanwhile waits for the disk no longer than that takes.
+const PIECE_BYTES: u64 = 1024 * 1024;
+
+/// What is made ready.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Somebody was asked to work ahead, and has not begun.
+    is_asked: bool,
+    /// A thread lays out. No other closes or starts a segment meanwhile.
+    is_under_way: bool,
+    /// There was no space. Nobody tries again before the next segment.
+    is_refused: bool,
+    next: Option<LaidOut>,
+}
+
+/// A segment that has no line.
+#[derive(Debug)]
+pub(super) struct LaidOut {
+    pub(super) id: SegmentId,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn File>,
+    pub(super) bytes: u64,
+}
+
+impl Ahead {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_under_way
+    }
+
+    /// The next segment, if it is ready; what comes ahead then is for the one after it.
+    pub(super) fn take(&mut self) -> Option<LaidOut> {
+        self.is_refused = false;
+        self.next.take()
+    }
+
+    /// Nobody works any more.
+    pub(super) fn give_up(&mut self) {
+        self.is_under_way = false;
+    }
+}
+
+impl Shared {
+    /// Whether somebody is to be asked to work ahead; it says so once.
+    pub(super) fn wants_work_ahead(&mut self, options: &LogOptions) -> bool {
+        let wants = !self.ahead.is_asked && (self.wants_sync() || self.wants_room(options));
+        self.ahead.is_asked |= wants;
+        wants
+    }
+
+    fn wants_sync(&self) -> bool {
+        !self.syncing && self.active.as_ref().is_some_and(|active| active.position - active.synced > UNSYNCED_BYTES)
+    }
+
+    /// Whether half of what is laid out is used up.
+    fn wants_room(&self, options: &LogOptions) -> bool {
+        let Ahead { is_under_way: false, is_refused: false, next, .. } = &self.ahead else { return false };
+        self.active.as_ref().is_some_and(|active| {
+            active.position + self.group.bytes_at_most > active.laid_out / 2
+                && (active.laid_out < options.full_bytes() || next.is_none())
+        })
+    }
+
+    /// The number of a new segment, and its path.
+    pub(super) fn next_name(&mut self) -> (SegmentId, PathBuf) {
+        let id = self.next_segment;
+        // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
+        self.next_segment = id.next();
+        (id, self.dir.join(id.to_string()))
+    }
+}
+
+impl LogOptions {
+    /// What a segment is laid out to.
+    pub(super) fn full_bytes(&self) -> u64 {
+        self.max_segment_bytes.next_multiple_of(LAYOUT_LEAST_BYTES)
+    }
+}
+
+impl Log {
+    /// Lays out what will be needed soon, and syncs what is written, if either is due.
+    pub fn work_ahead(&self) {
+        let mut shared = self.shared.lock();
+        shared.ahead.is_asked = false;
+        while shared.leading && shared.refusal.is_none() {
+            self.changed.wait(&mut shared);
+        }
+        if shared.refusal.is_some() {
+            return;
+        }
+        if shared.wants_room(&self.options) {
+            shared.ahead.is_under_way = true;
+            self.lay_out_ahead(&mut shared);
+            shared.ahead.is_under_way = false;
+            self.changed.notify_all();
+        }
+        if shared.wants_sync() {
+            let written = shared.written;
+            drop(shared);
+            // A failure has poisoned the log, which tells whoever writes.
+            let _ = self.wait(written, Reach::Durable);
+        }
+    }
+
+    fn lay_out_ahead(&self, shared: &mut MutexGuard<'_, Shared>) {
+        let full = self.options.full_bytes();
+        let Some(active) = &shared.active else { return };
+        if active.laid_out >= full {
+            let (id, path) = shared.next_name();
+            let piece = full.min(PIECE_BYTES);
+            let made = MutexGuard::unlocked(shared, || {
+                let mut next = self.make_segment(id, path, piece, piece)?;
+                let (reached, synced) = lay_out_in_pieces(next.file.as_ref(), next.bytes, full);
+                if let Err(error) = synced {
+                    // No line is in it: an empty segment that stays behind changes nothing.
+                    let _ = self.fs.remove_file(&next.path);
+                    return Err(Error::io("cannot sync", &next.path, error));
+                }
+                next.bytes = reached;
+                Ok(next)
+            });
+            match made {
+                Ok(next) => shared.ahead.next = Some(next),
+                Err(_) => shared.ahead.is_refused = true,
+            }
+            return;
+        }
+        let (file, from, to) = (Arc::clone(&active.file), active.laid_out, (active.laid_out * 2).min(full));
+        let (reached, synced) = MutexGuard::unlocked(shared, || lay_out_in_pieces(file.as_ref(), from, to));
+        shared.ahead.is_refused = reached < to;
+        let Some(active) = &mut shared.active else { return };
+        active.laid_out = reached;
+        if let Err(error) = synced {
+            // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
+            let error = Error::io("cannot sync", &active.path, error).to_string();
+            MutexGuard::unlocked(shared, || self.poison(&error));
+        }
+    }
+}
+
+/// Answers how far it came before there was no more space, or a sync failed.
+fn lay_out_in_pieces(file: &dyn File, from: u64, to: u64) -> (u64, std::io::Result<()>) {
+    let mut reached = from;
+    while reached < to {
+        let piece = (reached + PIECE_BYTES).min(to);
+        if lay_out(file, reached, piece).is_err() {
+            break;
+        }
+        if let Err(error) = file.sync_data() {
+            return (reached, Err(error));
+        }
+        reached = piece;
+    }
+    (reached, Ok(()))
+}
