@@ -40,7 +40,7 @@ pub(crate) const ALL: &[Kind] = &[
 ];
 
 /// A store, opened.
-pub(crate) trait Peer: Sync {
+pub(crate) trait Peer: Send + Sync {
     /// What one thread works with.
     fn session(&self) -> Result<Box<dyn Session + '_>>;
 

@@ -70,7 +70,14 @@ pub(super) fn batches(bench: &Bench, kind: &Kind, size: u64) -> Result<Figures> 
 }
 
 /// A store of each kind with all records in it, and where it is.
-pub(super) fn filled(bench: &Bench, kind: &Kind) -> Result<(PathBuf, Box<dyn Peer>)> {
+pub(super) fn all_filled(bench: &Bench) -> Result<Vec<(PathBuf, Box<dyn Peer>)>> {
+    std::thread::scope(|scope| {
+        let filling: Vec<_> = peer::ALL.iter().map(|kind| scope.spawn(move || filled(bench, kind))).collect();
+        filling.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect()
+    })
+}
+
+fn filled(bench: &Bench, kind: &Kind) -> Result<(PathBuf, Box<dyn Peer>)> {
     let dir = bench.folder(kind.name.store)?;
     let peer = (kind.open)(&dir, true)?;
     let mut session = peer.session()?;
@@ -83,6 +90,13 @@ pub(super) fn filled(bench: &Bench, kind: &Kind) -> Result<(PathBuf, Box<dyn Pee
     }
     drop(session);
     peer.settle()?;
+    // All is read once, in order, so that its caches are as warm as those of a process that has served for a while.
+    let (mut session, mut key) = (peer.session()?, String::new());
+    for n in 0..bench.scale.records {
+        flight::key(n, &mut key);
+        session.get(&key)?.ok_or("a record is missing")?;
+    }
+    drop(session);
     Ok((dir, peer))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn get(bench: &Bench, report: &mut Report) -> Result<()> {
     let store = unflushed(&dir)?;
     fill(&store, 0..records)?;
     let map = map::of_flights(records);
-    let filled = peer::ALL.iter().map(|kind| peers::filled(bench, kind)).collect::<Result<Vec<_>>>()?;
+    let filled = peers::all_filled(bench)?;
     let keys = Keys::shuffled(records);
     let (store, map, keys, run) = (&store, &map, &keys, bench.scale.run);
     let ours = move |threads| {
