@@ -8,9 +8,7 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{
-    closed, collection, compaction, flush, latest, query, read, record, recovery, verbs, write,
-};
+use crate::workload::{closed, collection, compaction, flush, latest, query, read, record, recovery, verbs, write};
 
 pub(super) const DATE: &str = "2013-01-01";
 
