@@ -18,11 +18,19 @@ pub(crate) fn scan(path: &Path) -> Result<u64> {
     Ok(statement.query_arrow([])?.map(|batch| batch.num_rows() as u64).sum())
 }
 
-/// How long COPY takes on the file, once it is open.
-pub(crate) fn copy_out(path: &Path, to: &Path) -> Result<Duration> {
-    let connection = open(path)?;
-    let to = to.display().to_string().replace('\'', "''");
-    let start = Instant::now();
-    connection.execute_batch(&format!("COPY storage TO '{to}' (FORMAT parquet)"))?;
-    Ok(start.elapsed())
+/// The file, opened to be copied out.
+pub(crate) struct Source(Connection);
+
+impl Source {
+    pub(crate) fn new(path: &Path) -> Result<Self> {
+        Ok(Self(open(path)?))
+    }
+
+    /// How long COPY takes. Only the first time has it to read what is copied from the disk.
+    pub(crate) fn copy_out(&self, to: &Path) -> Result<Duration> {
+        let to = to.display().to_string().replace('\'', "''");
+        let start = Instant::now();
+        self.0.execute_batch(&format!("COPY storage TO '{to}' (FORMAT parquet)"))?;
+        Ok(start.elapsed())
+    }
 }

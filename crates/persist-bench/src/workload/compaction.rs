@@ -34,6 +34,7 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     for round in 0..bench.scale.rounds as u64 {
         table::put_batches(&store, (0..changes).map(|n| n * (rows / changes) + round))?;
         store.flush()?;
+        flush::settle(&store);
         alone.push(flush::writes(&store, &mut next, bench.scale.run.max(Duration::from_millis(500)))?);
         let (took, figures) = beside(&store, &mut next)?;
         merges.push(Figures::of_whole(took, changes));

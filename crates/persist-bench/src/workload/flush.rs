@@ -93,8 +93,8 @@ pub(super) fn writes_until(store: &DatedStore, next: &mut u64, is_over: impl Fn(
 }
 
 /// Waits until the store has done what a flush leaves to be done, lest the floor pay for it.
-fn settle(store: &DatedStore) {
-    for _ in 0..100 {
+pub(super) fn settle(store: &DatedStore) {
+    for _ in 0..1_000 {
         let stats = store.stats();
         if stats.checkpointed_seq >= stats.watermark {
             return;

@@ -85,7 +85,8 @@ pub(super) fn in_its_own_process(bench: &Bench, step: &str, dir: &Path) -> Resul
     Ok(Duration::from_nanos(String::from_utf8(output.stdout)?.trim().parse()?))
 }
 
-/// A store's folder once more. Opening changes no segment but the last, so the others need not be copied.
+/// A store's folder once more. Opening changes no segment but the last with lines, after which there may be one that is made
+/// ready, so the others need not be copied.
 fn copy_store(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     let mut segments: Vec<PathBuf> = Vec::new();
@@ -99,12 +100,12 @@ fn copy_store(from: &Path, to: &Path) -> Result<()> {
         }
     }
     segments.sort_unstable();
-    let last = segments.pop();
+    let last = [segments.pop(), segments.pop()];
     for path in &segments {
         std::fs::hard_link(path, to.join(path.file_name().ok_or("a file without a name")?))?;
     }
-    if let Some(path) = last {
-        std::fs::copy(&path, to.join(path.file_name().ok_or("a file without a name")?))?;
+    for path in last.iter().flatten() {
+        std::fs::copy(path, to.join(path.file_name().ok_or("a file without a name")?))?;
     }
     Ok(())
 }

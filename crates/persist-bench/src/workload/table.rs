@@ -68,7 +68,7 @@ fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// A folder and all below it.
+/// A folder and all below it, synced: what is measured afterwards is not to wait for the disk on account of that.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -77,7 +77,8 @@ pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &to)?;
         } else {
-            std::fs::copy(entry.path(), to)?;
+            std::fs::copy(entry.path(), &to)?;
+            std::fs::File::open(to)?.sync_all()?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use persist_dated::{DatedStore, Durability, ErrorKind};
 
-use super::bench::{Bench, DATE, never_flushed};
+use super::bench::{Bench, DATE};
 use super::peers;
 use super::write::{GROUP_COMMIT, group_commit, store};
 use crate::Result;
@@ -78,7 +78,8 @@ pub(super) fn compare_and_set(bench: &Bench, report: &mut Report) -> Result<()> 
 }
 
 fn open(dir: &Path) -> Result<DatedStore> {
-    let store = DatedStore::open(DATE, never_flushed(dir))?;
+    // As it comes: it flushes all the while, as the peers do what they do in the background.
+    let store = DatedStore::open(DATE, DatedConfig::new(dir))?;
     store.store("the first write makes the segment", &Flight::new(0))?;
     Ok(store)
 }

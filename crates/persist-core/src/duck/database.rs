@@ -32,6 +32,8 @@ pub(crate) struct Database {
     pub(super) files: Vec<Held>,
     /// Held by what moves or removes rows, or writes them into the file: one such thing at a time.
     pub(super) upkeep: Mutex<()>,
+    /// The watermark that the last query found.
+    pub(super) asked: AtomicU64,
     /// Up to this `seq` hidden rows have been [taken out](super::settle).
     pub(super) settled: AtomicU64,
 }
@@ -50,12 +52,13 @@ impl Held {
         if !read_only {
             journal::roll_back_checkpoint(fs, path)?;
         }
-        let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
         if !read_only {
             // A process that was killed within a checkpoint may have left its header in the system's cache alone. DuckDB
             // would take the checkpoint for finished, never sync it, and the log would be removed on its word.
-            raw.sync_all().map_err(|error| Error::io("cannot sync", path, error))?;
+            let written = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;
+            written.sync_all().map_err(|error| Error::io("cannot sync", path, error))?;
         }
+        let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
         // DuckDB would make a new database of a missing file, and of an empty one.
         if raw.is_empty().map_err(|error| Error::io("cannot open", path, error))? {
             return Err(Error::new(ErrorKind::Corrupt, format!("{} is empty: no database", path.display())));
@@ -181,6 +184,7 @@ impl Database {
             base_catalog,
             files: vec![file],
             upkeep: Mutex::new(()),
+            asked: AtomicU64::new(u64::MAX),
             settled: AtomicU64::new(0),
         })
     }

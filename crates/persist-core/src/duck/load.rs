@@ -13,7 +13,7 @@ use super::schema::{HASH, OP, PUT, REMOVE, REMOVED_AT, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Scalar, Source};
 
-/// So many batches, of 2,048 rows each, are read ahead for each core.
+/// So many batches, of 2,048 rows each, are read ahead at most: a record may have megabytes.
 const BATCHES_AHEAD: usize = 4;
 
 /// A row read back, borrowed from the batch it came in.
@@ -54,7 +54,7 @@ impl Database {
         T: FnMut(Loaded<'_>) -> Result<()>,
     {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let (batches, read) = flume::bounded(BATCHES_AHEAD * cores);
+        let (batches, read) = flume::bounded(BATCHES_AHEAD);
         let take = |read: flume::Receiver<RecordBatch>| -> Result<()> {
             let mut each = taker();
             read.into_iter().try_for_each(|batch| self.each_row(batch, &mut each))

@@ -35,15 +35,16 @@ impl Database {
         Ok(batches)
     }
 
-    /// Everything but the [settling](super::settle) happens on a connection of its own, in read-only transactions: the view fits the rows it is made
-    /// for, nothing can be written, and what a statement sets ends with it.
+    /// Everything but the [settling](super::settle) happens on a connection of its own, in read-only transactions: the view
+    /// fits the rows it is made for, nothing can be written, and what a statement sets ends with it.
     fn run(&self, sql: &str, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<Vec<String>> {
         let failed = |error| failed("cannot query", &self.path, error);
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         one_select(&connection, sql, &failed)?;
+        let watermark = self.watermark(&connection).map_err(failed)?;
         connection.execute_batch("COMMIT").map_err(failed)?;
-        let settled = self.settle();
+        let settled = self.settle(watermark);
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         self.hide_table(&connection, settled).map_err(failed)?;
         let mut statement = connection.prepare(sql).map_err(failed)?;

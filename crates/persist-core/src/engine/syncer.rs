@@ -84,6 +84,16 @@ impl Syncer {
         }
     }
 
+    /// Lets the log work ahead, if it wants to.
+    fn works_ahead(&self, wanted: &mut MutexGuard<'_, Wanted>) -> bool {
+        let works = std::mem::take(&mut wanted.ahead);
+        if works {
+            let more = MutexGuard::unlocked(wanted, || self.log.work_ahead());
+            wanted.ahead |= more;
+        }
+        works
+    }
+
     fn work(&self) {
         let (mut durable, mut written) = (self.log.last_seq(), 0);
         let mut last_took = Duration::ZERO;
@@ -102,8 +112,7 @@ impl Syncer {
                 if wanted.durable > durable || wanted.written > written {
                     break false;
                 }
-                if std::mem::take(&mut wanted.ahead) {
-                    MutexGuard::unlocked(&mut wanted, || self.log.work_ahead());
+                if self.works_ahead(&mut wanted) {
                     continue;
                 }
                 wanted.sleeps = true;
@@ -117,6 +126,8 @@ impl Syncer {
                 self.gather(&mut wanted, last_took.saturating_mul(PATIENCE));
             }
             (durable, written) = (wanted.durable.max(durable), wanted.written.max(written));
+            // A piece between two syncs: those who never pause need the space too.
+            self.works_ahead(&mut wanted);
             drop(wanted);
             let start = self.clock.monotonic();
             // A failure has poisoned the log, which tells whoever waits.

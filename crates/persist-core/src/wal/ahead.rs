@@ -13,12 +13,12 @@ use parking_lot::MutexGuard;
 use super::leader::{LAYOUT_LEAST_BYTES, lay_out};
 use super::name::SegmentId;
 use super::writer::{Log, LogOptions, Reach, Shared};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fs::File;
 
 /// When so many bytes are written and not synced, they are: a segment then is closed without much to wait for.
 const UNSYNCED_BYTES: u64 = 2 * 1024 * 1024;
-/// So much is laid out and synced at a time: whoever syncs lines meanwhile waits for the disk no longer than that takes.
+/// So much is laid out and synced at a time: whoever has lines to sync waits no longer than that takes.
 const PIECE_BYTES: u64 = 1024 * 1024;
 
 /// What is made ready.
@@ -76,7 +76,8 @@ impl Shared {
         let Ahead { is_under_way: false, is_refused: false, next, .. } = &self.ahead else { return false };
         self.active.as_ref().is_some_and(|active| {
             active.position + self.group.bytes_at_most > active.laid_out / 2
-                && (active.laid_out < options.full_bytes() || next.is_none())
+                && (active.laid_out < options.full_bytes()
+                    || next.as_ref().is_none_or(|next| next.bytes < options.full_bytes()))
         })
     }
 
@@ -97,78 +98,94 @@ impl LogOptions {
 }
 
 impl Log {
-    /// Lays out what will be needed soon, and syncs what is written, if either is due.
-    pub fn work_ahead(&self) {
+    /// Does a piece of what is due: lays out some of what will be needed soon, and syncs what is written. Answers whether
+    /// more is to be laid out.
+    pub fn work_ahead(&self) -> bool {
         let mut shared = self.shared.lock();
         shared.ahead.is_asked = false;
-        while shared.leading && shared.refusal.is_none() {
+        while shared.is_busy() && shared.refusal.is_none() {
             self.changed.wait(&mut shared);
         }
-        if shared.refusal.is_some() {
-            return;
-        }
-        if shared.wants_room(&self.options) {
+        if shared.refusal.is_none() && shared.wants_room(&self.options) {
             shared.ahead.is_under_way = true;
-            self.lay_out_ahead(&mut shared);
-            shared.ahead.is_under_way = false;
-            self.changed.notify_all();
+            let working = Working { log: self, shared: &mut shared };
+            self.lay_out_ahead(working.shared);
+            drop(working);
         }
-        if shared.wants_sync() {
-            let written = shared.written;
+        let (more, written) = (shared.wants_room(&self.options), shared.written);
+        if shared.refusal.is_none() && shared.wants_sync() {
             drop(shared);
             // A failure has poisoned the log, which tells whoever writes.
             let _ = self.wait(written, Reach::Durable);
         }
+        more
     }
 
     fn lay_out_ahead(&self, shared: &mut MutexGuard<'_, Shared>) {
         let full = self.options.full_bytes();
         let Some(active) = &shared.active else { return };
-        if active.laid_out >= full {
-            let (id, path) = shared.next_name();
-            let piece = full.min(PIECE_BYTES);
-            let made = MutexGuard::unlocked(shared, || {
-                let mut next = self.make_segment(id, path, piece, piece)?;
-                let (reached, synced) = lay_out_in_pieces(next.file.as_ref(), next.bytes, full);
-                if let Err(error) = synced {
-                    // No line is in it: an empty segment that stays behind changes nothing.
-                    let _ = self.fs.remove_file(&next.path);
-                    return Err(Error::io("cannot sync", &next.path, error));
-                }
-                next.bytes = reached;
-                Ok(next)
-            });
-            match made {
-                Ok(next) => shared.ahead.next = Some(next),
-                Err(_) => shared.ahead.is_refused = true,
+        if active.laid_out < full {
+            let (file, from) = (Arc::clone(&active.file), active.laid_out);
+            let to = (from + PIECE_BYTES).min(full);
+            if MutexGuard::unlocked(shared, || extend(file.as_ref(), from, to)).is_err() {
+                shared.ahead.is_refused = true;
+                return;
+            }
+            // Whoever syncs this file answers for its lines too: an error is told to one caller, and the next is told
+            // that all is well. So it is synced as a turn of those who sync lines, or not at all.
+            while (shared.leading || shared.syncing) && shared.refusal.is_none() {
+                self.changed.wait(shared);
+            }
+            if shared.refusal.is_none()
+                && self.sync_group(shared).is_ok()
+                && let Some(active) = &mut shared.active
+            {
+                active.laid_out = to;
             }
             return;
         }
-        let (file, from, to) = (Arc::clone(&active.file), active.laid_out, (active.laid_out * 2).min(full));
-        let (reached, synced) = MutexGuard::unlocked(shared, || lay_out_in_pieces(file.as_ref(), from, to));
-        shared.ahead.is_refused = reached < to;
-        let Some(active) = &mut shared.active else { return };
-        active.laid_out = reached;
-        if let Err(error) = synced {
-            // The same sync was to make durable whatever `Os` lines the segment holds: they are in doubt now.
-            let error = Error::io("cannot sync", &active.path, error).to_string();
-            MutexGuard::unlocked(shared, || self.poison(&error));
+        let made = match shared.ahead.next.take() {
+            None => {
+                let (id, path) = shared.next_name();
+                let piece = full.min(PIECE_BYTES);
+                MutexGuard::unlocked(shared, || self.make_segment(id, path, piece, piece))
+            }
+            Some(mut next) => MutexGuard::unlocked(shared, || {
+                let to = (next.bytes + PIECE_BYTES).min(full);
+                let done = extend(next.file.as_ref(), next.bytes, to).and_then(|()| next.file.sync_data());
+                if let Err(error) = done {
+                    // No line is in it: an empty segment that stays behind changes nothing.
+                    let _ = self.fs.remove_file(&next.path);
+                    return Err(Error::io("cannot lay out", &next.path, error));
+                }
+                next.bytes = to;
+                Ok(next)
+            }),
+        };
+        match made {
+            Ok(next) => shared.ahead.next = Some(next),
+            Err(_) => shared.ahead.is_refused = true,
         }
     }
 }
 
-/// Answers how far it came before there was no more space, or a sync failed.
-fn lay_out_in_pieces(file: &dyn File, from: u64, to: u64) -> (u64, std::io::Result<()>) {
-    let mut reached = from;
-    while reached < to {
-        let piece = (reached + PIECE_BYTES).min(to);
-        if lay_out(file, reached, piece).is_err() {
-            break;
+/// Lays out more of a file, or leaves it as long as it was: nobody needs the space yet, and others may.
+fn extend(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+    lay_out(file, from, to).inspect_err(|_| drop(file.set_len(from)))
+}
+
+/// Work that is under way. It ends, and the others go on, even where it panics: what became of the files is unknown then.
+struct Working<'a, 'b> {
+    log: &'a Log,
+    shared: &'a mut MutexGuard<'b, Shared>,
+}
+
+impl Drop for Working<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it laid out the log");
         }
-        if let Err(error) = file.sync_data() {
-            return (reached, Err(error));
-        }
-        reached = piece;
+        self.shared.ahead.is_under_way = false;
+        self.log.changed.notify_all();
     }
-    (reached, Ok(()))
 }

@@ -34,7 +34,7 @@ impl Log {
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
     ) -> Result<()> {
         shared.leading = true;
-        self.take_turn(shared, served, work, |shared| shared.leading = false)
+        self.take_turn(shared, (served, true), work, |shared| shared.leading = false)
     }
 
     /// Writes the group as the leader, and then syncs it, while others may lead.
@@ -44,7 +44,10 @@ impl Log {
         shared.syncing = true;
         shared.places.begin_sync(last_seq);
         let work = |shared: &mut MutexGuard<'_, Shared>| {
-            self.lead(shared, Served::Written, |shared| self.write_group(shared))?;
+            shared.leading = true;
+            // The calls are for when this thread is done: one may lead to a wait for the very sync that it is to make.
+            let write = |shared: &mut MutexGuard<'_, Shared>| self.write_group(shared);
+            self.take_turn(shared, (Served::Written, false), write, |shared| shared.leading = false)?;
             let Some(active) = &shared.active else { return Ok(()) };
             let (file, position) = (Arc::clone(&active.file), active.position);
             let synced = MutexGuard::unlocked(shared, || file.sync_data());
@@ -58,18 +61,19 @@ impl Log {
             self.note_durable(shared, last_seq);
             Ok(())
         };
-        self.take_turn(shared, Served::Synced, work, |shared| shared.syncing = false)
+        self.take_turn(shared, (Served::Synced, true), work, |shared| shared.syncing = false)
     }
 
+    /// `calls` says whether those who asked to be called are, at the end of the turn.
     fn take_turn(
         &self,
         shared: &mut MutexGuard<'_, Shared>,
-        served: Served,
+        (served, calls): (Served, bool),
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
         end: fn(&mut Shared),
     ) -> Result<()> {
-        let mut turn =
-            Turn { changed: &self.changed, gates: &self.gates, shared, served: Served::Unknown, end, is_over: false };
+        let (changed, gates) = (&self.changed, &self.gates);
+        let mut turn = Turn { changed, gates, shared, served: Served::Unknown, calls, end, is_over: false };
         let done = work(turn.shared);
         turn.is_over = true;
         if done.is_ok() {
@@ -243,12 +247,14 @@ impl Log {
     }
 }
 
-/// The turn of one who leads or syncs. It ends, and the others go on, even where the work panics: what became of the files is unknown then.
+/// The turn of one who leads or syncs. It ends, and the others go on, even where the work panics: what became of the files
+/// is unknown then.
 struct Turn<'a, 'b> {
     changed: &'a Condvar,
     gates: &'a Gates,
     shared: &'a mut MutexGuard<'b, Shared>,
     served: Served,
+    calls: bool,
     end: fn(&mut Shared),
     is_over: bool,
 }
@@ -259,7 +265,8 @@ impl Drop for Turn<'_, '_> {
             self.shared.refuse(ErrorKind::Poisoned, "a thread panicked while it wrote");
         }
         (self.end)(self.shared);
-        let (opening, calls) = (self.shared.places.end(self.served), self.shared.due_calls());
+        let opening = self.shared.places.end(self.served);
+        let calls = if self.calls { self.shared.due_calls() } else { Vec::new() };
         self.changed.notify_all();
         if !opening.is_for_nobody() || !calls.is_empty() {
             // Who is done needs the log's lock no more, and is not to wait for it.

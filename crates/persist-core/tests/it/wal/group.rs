@@ -213,6 +213,25 @@ fn push(log: &Log, thread: u64, number: u64) -> u64 {
     log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default()).seq
 }
 
+/// Writes lines until more is to be laid out, and answers the last `seq`.
+fn write_until_it_wants_room(log: &Log) -> u64 {
+    let mut asked = None;
+    loop {
+        let body = line(0, 0);
+        let mut append = log.begin(body.line_bytes_at_most()).unwrap();
+        let seq = append.push(body, Marks::default()).seq;
+        if append.wants_work_ahead() {
+            asked = Some(seq);
+        }
+        drop(append);
+        log.wait(seq, Reach::Written).unwrap();
+        // It asks by what a line may take at most.
+        if asked.is_some_and(|asked| seq > asked + 10) {
+            return seq;
+        }
+    }
+}
+
 #[test]
 fn lines_are_written_while_another_thread_syncs_and_its_sync_does_not_count_for_them() {
     let fs = SimFs::new();
@@ -245,6 +264,88 @@ fn lines_are_written_while_another_thread_syncs_and_its_sync_does_not_count_for_
         next.join().unwrap().unwrap();
     });
     assert_eq!(recover(&fs.drop_caches(), &ManualClock::new(0), 0).unwrap().len(), 5);
+}
+
+/// The system tells of a sync that failed once, to one of those who sync the file: the next is told that all is well.
+#[test]
+fn who_lays_out_a_segment_and_fails_to_sync_it_fails_those_whose_lines_are_in_it() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let (may_go, is_armed) = (std::sync::Mutex::new(may_go), Arc::clone(&armed));
+    let log = watched(&fs, move || {
+        if is_armed.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            begun.send(()).unwrap();
+            may_go.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+    });
+    let last = write_until_it_wants_room(&log);
+    log.wait(last, Reach::Durable).unwrap();
+    let seq = push(&log, 0, last);
+    log.wait(seq, Reach::Written).unwrap();
+    fs.fault(Fault::nth_on(Op::SyncData, 1, What::Errno(errno::EIO)));
+    armed.store(true, std::sync::atomic::Ordering::SeqCst);
+    let log = &log;
+    let is_acknowledged = std::thread::scope(|scope| {
+        scope.spawn(move || log.work_ahead());
+        // Its sync has failed, and nobody knows it yet.
+        has_begun.recv_timeout(Duration::from_secs(10)).unwrap();
+        let waiter = scope.spawn(move || log.wait(seq, Reach::Durable).is_ok());
+        std::thread::sleep(Duration::from_millis(50));
+        go.send(()).unwrap();
+        waiter.join().unwrap()
+    });
+    assert!(!is_acknowledged && log.refusal().is_some());
+    assert_eq!(recover(&fs.drop_caches(), &ManualClock::new(0), 0).unwrap().len() as u64, last);
+}
+
+#[test]
+fn what_is_laid_out_ahead_makes_durable_what_is_written() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let log = super::driver::open(&fs, &Arc::new(ManualClock::new(0)), LogOptions::default(), LogStart::default());
+    let seq = write_until_it_wants_room(&log);
+    assert_eq!(log.durable_seq(), 0);
+    assert!(!log.work_ahead(), "there is more room than is used");
+    assert_eq!(log.durable_seq(), seq);
+}
+
+#[test]
+fn a_panic_while_the_log_is_laid_out_poisons_it_and_hangs_nobody() {
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_armed = Arc::clone(&armed);
+    let log = watched(&fs, move || assert!(!is_armed.load(std::sync::atomic::Ordering::SeqCst), "as planned"));
+    write_until_it_wants_room(&log);
+    armed.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.work_ahead())).is_err());
+    assert_eq!(log.rotate().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert!(log.begin(100).is_err());
+}
+
+/// A call that comes between the write and the sync of a thread would wait for that sync.
+#[test]
+fn who_is_called_when_a_line_is_written_may_wait_until_it_is_durable() {
+    struct Waits(Arc<Log>, u64, std::sync::mpsc::Sender<bool>);
+    impl std::task::Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            let _ = self.2.send(self.0.wait(self.1, Reach::Durable).is_ok());
+        }
+    }
+    let fs = SimFs::new();
+    fs.make_dir(DIR);
+    let log = Arc::new(watched(&fs, || {}));
+    let seq = push(&log, 0, 0);
+    let (done, outcome) = std::sync::mpsc::channel();
+    let waker = Arc::new(Waits(Arc::clone(&log), seq, done)).into();
+    let mut call = None;
+    assert!(!log.call_when(seq, Reach::Written, &waker, &mut call));
+    let other = Arc::clone(&log);
+    std::thread::spawn(move || other.wait(seq, Reach::Durable));
+    assert_eq!(outcome.recv_timeout(Duration::from_secs(10)), Ok(true));
 }
 
 #[test]

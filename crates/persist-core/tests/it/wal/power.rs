@@ -111,6 +111,12 @@ fn power_cuts_under_four_threads_lose_nothing_acknowledged() {
                     let (log, promises, stop) = (&log, &promises, &stop);
                     scope.spawn(move || write(log, promises, stop, seed * 100 + generation * 10 + thread));
                 }
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        log.work_ahead();
+                        std::thread::yield_now();
+                    }
+                });
                 let mut images = Vec::new();
                 let mut watermark = oracle.watermark;
                 for cut in 0..6 {
