@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use persist_dated::{DatedStore, Durability, ErrorKind};
+use persist_dated::{DatedConfig, DatedStore, Durability, ErrorKind};
 
 use super::bench::{Bench, DATE};
 use super::peers;
