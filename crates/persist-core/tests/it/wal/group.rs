@@ -285,7 +285,8 @@ fn who_lays_out_a_segment_and_fails_to_sync_it_fails_those_whose_lines_are_in_it
     log.wait(last, Reach::Durable).unwrap();
     let seq = push(&log, 0, last);
     log.wait(seq, Reach::Written).unwrap();
-    fs.fault(Fault::nth_on(Op::SyncData, 1, What::Errno(errno::EIO)));
+    let syncs = fs.trace().iter().filter(|(_, op, _)| *op == Op::SyncData).count() as u64;
+    fs.fault(Fault::nth(Op::SyncData, syncs + 1, What::Errno(errno::EIO)));
     armed.store(true, std::sync::atomic::Ordering::SeqCst);
     let log = &log;
     let is_acknowledged = std::thread::scope(|scope| {
