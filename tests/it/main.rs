@@ -6,6 +6,7 @@ mod asynchronous;
 mod documents;
 mod kill;
 mod layering;
+mod power;
 mod sources;
 mod stop;
 mod tidy;

@@ -8,6 +8,8 @@ mod collection;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
 pub mod kill;
+pub mod power;
+mod process;
 #[cfg(doctest)]
 mod readme;
 mod script;
@@ -16,3 +18,4 @@ mod writer;
 
 pub use collection::CollectionSubject;
 pub use dated::DatedSubject;
+pub use process::{Task, child};

@@ -14,7 +14,7 @@ use persist_dated::ErrorKind;
 use persist_test_utils::{FlakyDisk, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
 use crate::script::Script;
-use crate::writer::{Chores, Ended, Writer, find};
+use crate::writer::{Chores, Ended, Says, Writer, find};
 
 /// The store's folder: its backups are beside it.
 const STORE: &str = "store";
@@ -73,7 +73,7 @@ fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String>
     let opened = S::open(&dir.path().join(STORE), 1, &Settings { fs: Arc::new(disk), ..settings() });
     let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
     if let Ok(store) = opened {
-        let chores = Chores { one_in: CHORES, backups: dir.path().join("backups") };
+        let chores = chores(dir.path());
         let ended = work(&store, Script::new(seed), rng, chores, ACTIONS, &mut acknowledged)?;
         copy_as_crash_leaves_it(&dir.path().join(STORE), copy.path());
         verdict.stopped += u64::from(ended);
@@ -88,16 +88,19 @@ fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String>
         return Err(format!("a stop damages nothing, but: {}", store.recovery()));
     }
     verdict.replayed += store.recovery().records;
-    find(&store, &[acknowledged], &mut scripts)?;
+    find(&store, &[acknowledged], &[acknowledged], &mut scripts)?;
     let [script] = &scripts;
     let more = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let chores = Chores { one_in: CHORES, backups: more.path().to_owned() };
-    if work(&store, script.clone(), Rng::new(seed), chores, MORE, &mut acknowledged)? {
+    if work(&store, script.clone(), Rng::new(seed), chores(more.path()), MORE, &mut acknowledged)? {
         return Err("I6: the store that was recovered took no more".to_owned());
     }
     store.close().map_err(|error| format!("I6: closing: {error}"))?;
     let store = S::open(copy.path(), day, &settings()).map_err(|error| format!("I1: {error}"))?;
-    find(&store, &[acknowledged], &mut scripts)
+    find(&store, &[acknowledged], &[acknowledged], &mut scripts)
+}
+
+fn chores(dir: &Path) -> Chores {
+    Chores { one_in: CHORES, backups: dir.join("backups"), exports: dir.join("exports") }
 }
 
 fn is_write_of_log(operation: &str, path: &Path) -> bool {
@@ -122,8 +125,10 @@ fn work<S: Subject>(
     actions: u64,
     acknowledged: &mut u64,
 ) -> Result<bool, String> {
-    let tell = |number| {
-        *acknowledged = number;
+    let tell = |says: Says<'_>| {
+        if let Says::Done { number, .. } = says {
+            *acknowledged = number;
+        }
         Ok(())
     };
     let mut writer = Writer::new(store, script, rng, chores, tell);

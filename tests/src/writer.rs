@@ -1,7 +1,8 @@
 //! One writer: it does on a store what its script says, and is found again in what a crash left.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use persist_dated::{Durability, Error};
@@ -46,7 +47,16 @@ impl std::fmt::Display for Ended {
 /// What a call has to answer.
 type Answer = Result<Vec<Changed>, Conflict>;
 
-/// A writer at work. `tell` is told of each action that is acknowledged.
+/// What a writer tells.
+#[derive(Debug)]
+pub(crate) enum Says<'a> {
+    /// This action is acknowledged, and all before it; if it is durable, so are they.
+    Done { number: u64, is_durable: bool },
+    /// This backup or export is done.
+    Made(&'a Path),
+}
+
+/// A writer at work. `tell` is told what is done.
 pub(crate) struct Writer<'a, S, T> {
     store: &'a S,
     script: Script<S>,
@@ -54,18 +64,23 @@ pub(crate) struct Writer<'a, S, T> {
     chores: Chores,
     tell: T,
     /// What was submitted: the number of the action, its ticket, and the answer it has to give.
-    under_way: VecDeque<(u64, Waiting, Answer)>,
+    under_way: VecDeque<(Asked, Waiting)>,
 }
 
-/// What a writer does besides, after one in so many actions each: it flushes, compacts, makes a backup in a folder of its own
-/// in this one, goes on in the log of another day.
+/// An action that was begun: its number, how it is to be acknowledged, and the answer it has to give.
+#[derive(Debug)]
+struct Asked(u64, Durability, Answer);
+
+/// What a writer does besides, after one in so many actions each: it flushes, compacts, makes a backup or an export in a
+/// folder of its own in these, goes on in the log of another day, syncs.
 #[derive(Debug, Clone)]
 pub(crate) struct Chores {
     pub(crate) one_in: u64,
     pub(crate) backups: PathBuf,
+    pub(crate) exports: PathBuf,
 }
 
-impl<'a, S: Subject, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, S, T> {
+impl<'a, S: Subject, T: FnMut(Says<'_>) -> Result<(), Ended>> Writer<'a, S, T> {
     pub(crate) fn new(store: &'a S, script: Script<S>, rng: Rng, chores: Chores, tell: T) -> Self {
         Self { store, script, rng, chores, tell, under_way: VecDeque::new() }
     }
@@ -78,7 +93,7 @@ impl<'a, S: Subject, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, S, T> {
             Action::Count => {
                 self.wait_for_all()?;
                 self.count()?;
-                (self.tell)(number)?;
+                (self.tell)(Says::Done { number, is_durable: true })?;
             }
             Action::Own(call, answer) => {
                 let durability = match self.rng.below(4) {
@@ -88,43 +103,60 @@ impl<'a, S: Subject, T: FnMut(u64) -> Result<(), Ended>> Writer<'a, S, T> {
                 };
                 // Once it has begun to submit, it goes on until so many are under way.
                 if self.rng.chance(1, 12) || !self.under_way.is_empty() {
-                    self.under_way.push_back((number, self.store.submit(&call, durability)?, answer));
+                    let ticket = self.store.submit(&call, durability)?;
+                    self.under_way.push_back((Asked(number, durability, answer), ticket));
                     if self.under_way.len() as u64 == UNDER_WAY {
                         self.wait_for_all()?;
                     }
                 } else {
                     let outcome = self.store.perform(&call, durability);
-                    self.take(number, outcome, &answer)?;
+                    self.take(Asked(number, durability, answer), outcome)?;
                 }
             }
         }
+        let folder = format!("{}{number}", self.script.prefix());
         match self.rng.below(self.chores.one_in) {
             0 => self.store.flush()?,
             1 => self.store.compact()?,
             2 => {
-                let folder = format!("{}{number}", self.script.prefix());
-                self.store.backup(&self.chores.backups.join(folder))?;
+                let folder = self.chores.backups.join(folder);
+                self.store.backup(&folder)?;
+                (self.tell)(Says::Made(&folder))?;
             }
             3 => self.store.roll_to(1 + self.rng.below(28) as u8)?,
+            4 => {
+                let folder = self.chores.exports.join(folder);
+                if self.store.export(&folder)?.is_some() {
+                    (self.tell)(Says::Made(&folder))?;
+                }
+            }
+            5 => {
+                self.wait_for_all()?;
+                self.store.sync()?;
+                (self.tell)(Says::Done { number, is_durable: true })?;
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn wait_for_all(&mut self) -> Result<(), Ended> {
-        while let Some((number, waiting, answer)) = self.under_way.pop_front() {
-            self.take(number, waiting(), &answer)?;
+    /// Waits for what was submitted.
+    pub(crate) fn wait_for_all(&mut self) -> Result<(), Ended> {
+        while let Some((asked, waiting)) = self.under_way.pop_front() {
+            self.take(asked, waiting())?;
         }
         Ok(())
     }
 
-    fn take(&mut self, number: u64, outcome: Outcome, answer: &Answer) -> Result<(), Ended> {
+    fn take(&mut self, Asked(number, durability, answer): Asked, outcome: Outcome) -> Result<(), Ended> {
         let outcome = outcome?;
-        if outcome != *answer {
+        if outcome != answer {
             let what = format!("action {number} of {}: {outcome:?}, not {answer:?}", self.script.prefix());
             return Err(Ended::Wrong(what));
         }
-        (self.tell)(number)
+        // Who wrote nothing has synced nothing.
+        let is_durable = durability == Durability::Sync && outcome.is_ok_and(|changes| !changes.is_empty());
+        (self.tell)(Says::Done { number, is_durable })
     }
 
     fn count(&self) -> Result<(), Ended> {
@@ -150,16 +182,21 @@ fn counter<S: Subject>(store: &S) -> Result<(u32, Vec<u64>), Error> {
     Ok((version, serde_json::from_value(data["counts"].clone()).unwrap_or_default()))
 }
 
-/// Finds how far each script has come in what a crash left, and goes on to there; that is not less than was acknowledged,
-/// and no further than what was under way. Compares memory, DuckDB and the counter, too.
+/// Finds how far each script has come in what a crash left, and goes on to there; that is not less than has to be there,
+/// and no further than what was acknowledged and under way. Compares memory, DuckDB and the counter, too.
 ///
 /// # Errors
 /// The promise that was broken.
-pub(crate) fn find<S: Subject>(store: &S, acknowledged: &[u64], scripts: &mut [Script<S>]) -> Result<(), String> {
+pub(crate) fn find<S: Subject>(
+    store: &S,
+    least: &[u64],
+    acknowledged: &[u64],
+    scripts: &mut [Script<S>],
+) -> Result<(), String> {
     let failed = |error: Error| format!("I6: {error}");
     let (versions, counts) = counter(store).map_err(failed)?;
-    for (acknowledged, script) in acknowledged.iter().zip(scripts.iter_mut()) {
-        go_on_to_what_is_there(store, *acknowledged, counts[script.place()], script)?;
+    for ((least, acknowledged), script) in least.iter().zip(acknowledged).zip(scripts.iter_mut()) {
+        go_on_to_what_is_there(store, *least..=*acknowledged + UNDER_WAY, counts[script.place()], script)?;
     }
     let versions = u64::from(versions);
     if versions != counts.iter().sum::<u64>() {
@@ -209,17 +246,17 @@ fn check_history<'a, S: Subject>(mut told: impl Iterator<Item = &'a Told>, scrip
 
 fn go_on_to_what_is_there<S: Subject>(
     store: &S,
-    acked: u64,
+    bounds: RangeInclusive<u64>,
     counted: u64,
     script: &mut Script<S>,
 ) -> Result<(), String> {
-    while script.done < acked {
+    while script.done < *bounds.start() {
         script.next();
     }
     let rows = store.rows(&script.prefix()).map_err(|error| format!("I6: {error}"))?;
     let (mut here, mut found, mut told) = (script.clone(), None, String::new());
-    for ahead in 0..=UNDER_WAY {
-        if ahead > 0 {
+    for number in bounds.clone() {
+        if here.done < number {
             here.next();
         }
         match difference(&rows, counted, &here) {
@@ -230,8 +267,10 @@ fn go_on_to_what_is_there<S: Subject>(
     }
     *script = found.ok_or_else(|| {
         format!(
-            "I1, I4, I5: {acked} actions of {} were acknowledged, and what is there is not what they leave, nor that and \
-             up to {UNDER_WAY} more:{told}",
+            "I1, I4, I5: at least {} and at most {} actions of {} were done, and what is there is not what any of these \
+             leave:{told}",
+            bounds.start(),
+            bounds.end(),
             script.prefix()
         )
     })?;

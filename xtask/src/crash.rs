@@ -12,22 +12,22 @@ use crate::workspace::Workspace;
 pub(crate) struct Args {
     /// Only this row of the table of promises
     #[arg(long, value_name = "N")]
-    row: Option<u32>,
+    pub(crate) row: Option<u32>,
     /// Which store: dated or collection
     #[arg(long, value_name = "STORE")]
-    store: Option<OsString>,
+    pub(crate) store: Option<OsString>,
     /// How many times to crash
     #[arg(long, value_name = "N")]
-    cycles: Option<u64>,
+    pub(crate) cycles: Option<u64>,
     /// Where to start the random choices, to see a failure again
     #[arg(long, value_name = "S")]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// Compile DuckDB from its sources in place of linking a prebuilt library
     #[arg(long)]
-    bundled: bool,
+    pub(crate) bundled: bool,
     /// More arguments for the program
     #[arg(last = true)]
-    args: Vec<OsString>,
+    pub(crate) args: Vec<OsString>,
 }
 
 /// Provides DuckDB, builds the crash program and runs it.

@@ -14,6 +14,7 @@ mod duckdb;
 mod library;
 mod libtest;
 mod nextest;
+mod powercut;
 mod report;
 mod test;
 mod tidy;
@@ -37,6 +38,7 @@ enum Chore {
     Tidy(tidy::Args),
     Ci(ci::Args),
     Crash(crash::Args),
+    Powercut(powercut::Args),
     Bench(bench::Args),
     CleanData(clean_data::Args),
 }
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Tidy(args) => tidy::run(args),
         Chore::Ci(args) => ci::run(args),
         Chore::Crash(args) => crash::run(args),
+        Chore::Powercut(args) => powercut::run(args),
         Chore::Bench(args) => bench::run(args),
         Chore::CleanData(args) => clean_data::run(args),
     };

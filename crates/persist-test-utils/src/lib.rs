@@ -10,8 +10,9 @@
 //! - [`interleave`]: anything in any order, on a [`Subject`] and on the naive store.
 //! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
+//! - [`mod@mount`]: file systems of the kernel's, to be filled and cut off.
 //!
-//! But for `example`, `folder`, `flaky`, `subject`, `conformance` and `interleave`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
+//! But for `example`, `folder`, `flaky`, `mount`, `subject`, `conformance` and `interleave`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
 //! test exactly.
 
 // A test that trips over its own tools should stop at that line.
@@ -23,6 +24,7 @@ pub mod flaky;
 pub mod folder;
 pub mod interleave;
 pub mod linear;
+pub mod mount;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
@@ -31,6 +33,7 @@ pub mod subject;
 pub use example::{example_folder, example_program};
 pub use flaky::FlakyDisk;
 pub use folder::copy_as_crash_leaves_it;
+pub use mount::{Kind, Mount};
 pub use oracle::Oracle;
 pub use rng::Rng;
 pub use sim::{Fault, Op, SimFs, What, When, errno, is_stopped};

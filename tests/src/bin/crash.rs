@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use persist_test_utils::Subject;
-use persist_tests::{CollectionSubject, DatedSubject, kill, stop};
+use persist_test_utils::{Kind, Subject};
+use persist_tests::{CollectionSubject, DatedSubject, Task, kill, power, stop};
 
 /// Runs one of the fault tests and says what it found.
 #[derive(Debug, Parser)]
 #[command(name = "crash")]
 struct Arguments {
-    /// The fault: 1 = kill -9 while four threads write, 2 = the disk stops at some file operation.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// The fault: 1 = kill -9 while four threads write, 2 = the disk stops at some file operation, 6 = power cuts of the
+    /// kernel's, as root.
+    #[arg(long, default_value_t = 1, value_parser = is_row)]
     row: u8,
     /// The store.
     #[arg(long, value_enum, default_value_t = Store::Dated)]
@@ -26,6 +27,12 @@ struct Arguments {
     /// Where the random numbers start; a failure names it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The file system whose power is cut.
+    #[arg(long, value_enum, default_value_t = FileSystem::Xfs)]
+    fs: FileSystem,
+    /// Internal: what the process does that is killed.
+    #[arg(long, hide = true, value_enum, default_value_t = Task::Write)]
+    task: Task,
     /// Internal: the process that is killed, its folder, its seed, and how far each writer has come.
     #[arg(long, hide = true, num_args = 3, value_names = ["DIR", "SEED", "DONE"])]
     child: Option<Vec<String>>,
@@ -37,6 +44,17 @@ enum Store {
     Collection,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum FileSystem {
+    Ext4,
+    Xfs,
+}
+
+fn is_row(text: &str) -> Result<u8, String> {
+    let row = text.parse().ok().filter(|row| [1, 2, 6].contains(row));
+    row.ok_or_else(|| "there are rows 1, 2 and 6 here".to_owned())
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.store {
@@ -46,35 +64,58 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // A child has said so on its pipe.
+            if arguments.child.is_none() {
+                eprintln!("{error}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn child<S: Subject>(dir: &str, seed: &str, done: &str) -> Result<(), String> {
+fn child<S: Subject>(dir: &str, seed: &str, done: &str, task: Task) -> Result<(), String> {
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("--child: {error}"));
     let done = done.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-    kill::child::<S>(Path::new(dir), number(seed)?, &done)
+    persist_tests::child::<S>(Path::new(dir), number(seed)?, &done, task)
 }
 
 fn run<S: Subject>(arguments: &Arguments) -> Result<(), String> {
     if let Some([dir, seed, done]) = arguments.child.as_deref() {
-        return child::<S>(dir, seed, done);
+        return child::<S>(dir, seed, done, arguments.task);
     }
     let start = Instant::now();
     let (what, replayed) = match arguments.row {
+        6 => {
+            let kind = match arguments.fs {
+                FileSystem::Ext4 => Kind::Ext4,
+                FileSystem::Xfs => Kind::Xfs,
+            };
+            if let Some(why) = power::unavailable(kind) {
+                println!("row 6 ({}, {}): 0 cuts, skipped: {why}", S::NAME, kind.name());
+                return Ok(());
+            }
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            let verdict = power::run::<S>(&program, kind, arguments.cycles, arguments.seed)?;
+            (told(kind, &verdict), verdict.replayed)
+        }
         2 => {
             let verdict = stop::run::<S>(arguments.cycles, arguments.seed)?;
             (format!("{} stops, {} acknowledged actions", verdict.stopped, verdict.acknowledged), verdict.replayed)
         }
         _ => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            let kill::Verdict { cycles, acknowledged, unacknowledged, killed_while_opening, replayed, backups } =
-                kill::run::<S>(&program, arguments.cycles, arguments.seed)?;
+            let kill::Verdict {
+                cycles,
+                acknowledged,
+                unacknowledged,
+                killed_while_opening,
+                replayed,
+                backups,
+                exports,
+            } = kill::run::<S>(&program, arguments.cycles, arguments.seed)?;
             let what = format!(
                 "{cycles} kills, {killed_while_opening} of them while opening, {acknowledged} acknowledged actions, \
-                 {unacknowledged} others found whole, {backups} backups read"
+                 {unacknowledged} others found whole, {backups} backups and {exports} exports read"
             );
             (what, replayed)
         }
@@ -86,4 +127,22 @@ fn run<S: Subject>(arguments: &Arguments) -> Result<(), String> {
         start.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+fn told(kind: Kind, verdict: &power::Verdict) -> String {
+    format!(
+        "{} power cuts of {}, {} of them while opening, {} while closing, {} after a kill, and {} while opening again; {} \
+         of what was not synced were lost, {} durable actions, {} others found whole, {} backups and {} exports read",
+        verdict.cuts,
+        kind.name(),
+        verdict.while_opening,
+        verdict.while_closing,
+        verdict.after_a_kill,
+        verdict.while_opening_again,
+        verdict.probes_lost,
+        verdict.durable,
+        verdict.others,
+        verdict.backups,
+        verdict.exports
+    )
 }

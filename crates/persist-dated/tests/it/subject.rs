@@ -48,6 +48,17 @@ subject! {
             Ok(rows)
         }
 
+        fn export(&self, root: &Path) -> Result<Option<u64>> {
+            Ok(Some(self.0.export_to(root)?.map_or(0, |export| export.rows())))
+        }
+
+        fn exported(&self, root: &Path) -> Result<u64> {
+            let files = root.join("*/*/data.parquet").to_str().unwrap().replace('\'', "''");
+            // Of every column, so that all of each file is read.
+            let sql = format!("SELECT count(*) AS n, max(hash(file)) AS all_of_it FROM read_parquet('{files}') file");
+            Ok(self.0.query(&sql)?.get(0, "n").and_then(Value::as_u64).unwrap())
+        }
+
         fn forget_removed(&self) -> Result<Option<usize>> {
             self.0.forget_removed("2999-01-01".into_timestamp()?).map(Some)
         }

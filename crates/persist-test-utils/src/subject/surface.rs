@@ -204,6 +204,20 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// # Errors
     /// The store's.
     fn backup(&self, dir: &Path) -> Result<u64>;
+    /// Exports to this root, where that can be; answers how many records.
+    ///
+    /// # Errors
+    /// The store's.
+    fn export(&self, _root: &Path) -> Result<Option<u64>> {
+        Ok(None)
+    }
+    /// Reads all that was exported to a root, and answers how many records that is.
+    ///
+    /// # Errors
+    /// The store's, also for a file that is not whole.
+    fn exported(&self, _root: &Path) -> Result<u64> {
+        Ok(0)
+    }
     /// Goes on with the log of another day, where there are such.
     ///
     /// # Errors
