@@ -4,6 +4,8 @@
 
 mod asynchronous;
 mod documents;
+mod eio;
+mod full;
 mod kill;
 mod layering;
 mod power;

@@ -7,6 +7,8 @@
 mod collection;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
+pub mod eio;
+pub mod full;
 pub mod kill;
 pub mod power;
 mod process;

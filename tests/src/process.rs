@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use persist_test_utils::{Rng, Settings, Subject};
 
+use crate::eio;
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer};
 
@@ -74,6 +75,8 @@ pub enum Task {
     Close,
     /// Open the store, and leave it alone.
     Open,
+    /// Do what it reads.
+    Obey,
 }
 
 /// A child that runs.
@@ -98,6 +101,7 @@ impl Running {
             Task::Write => "write",
             Task::Close => "close",
             Task::Open => "open",
+            Task::Obey => "obey",
         };
         let spawned = Command::new(program)
             .args(["--store", S::NAME, "--task", task])
@@ -154,6 +158,9 @@ impl Running {
 /// # Errors
 /// What went wrong; nothing may, before something was done to it.
 pub fn child<S: Subject>(dir: &Path, seed: u64, done: &[u64], task: Task) -> Result<(), String> {
+    if task == Task::Obey {
+        return eio::obey::<S>(dir, seed);
+    }
     let ended = serve::<S>(dir, seed, done, task);
     match &ended {
         Err(Ended::Store(error)) => say(&format!("ended {:?}: {error}", error.kind())),

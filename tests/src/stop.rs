@@ -99,7 +99,7 @@ fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String>
     find(&store, &[acknowledged], &[acknowledged], &mut scripts)
 }
 
-fn chores(dir: &Path) -> Chores {
+pub(crate) fn chores(dir: &Path) -> Chores {
     Chores { one_in: CHORES, backups: dir.join("backups"), exports: dir.join("exports") }
 }
 
@@ -117,7 +117,7 @@ fn settings() -> Settings {
 }
 
 /// Does so many actions, or until the store refuses one: then the answer is `true`.
-fn work<S: Subject>(
+pub(crate) fn work<S: Subject>(
     store: &S,
     script: Script<S>,
     rng: Rng,

@@ -11,8 +11,9 @@
 //! - [`example`]: where examples leave their data, and where they are built.
 //! - [`folder`]: copies of a store's real folder, as a crash would leave it.
 //! - [`mod@mount`]: file systems of the kernel's, to be filled and cut off.
+//! - [`faulty`]: one whose device fails.
 //!
-//! But for `example`, `folder`, `flaky`, `mount`, `subject`, `conformance` and `interleave`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
+//! But for `example`, `folder`, `faulty`, `flaky`, `mount`, `subject`, `conformance` and `interleave`, nothing here reads a clock, starts a thread or touches a disk: a seed replays a
 //! test exactly.
 
 // A test that trips over its own tools should stop at that line.
@@ -20,6 +21,7 @@
 
 pub mod conformance;
 pub mod example;
+pub mod faulty;
 pub mod flaky;
 pub mod folder;
 pub mod interleave;
@@ -31,6 +33,7 @@ pub mod sim;
 pub mod subject;
 
 pub use example::{example_folder, example_program};
+pub use faulty::FaultyMount;
 pub use flaky::FlakyDisk;
 pub use folder::copy_as_crash_leaves_it;
 pub use mount::{Kind, Mount};

@@ -147,6 +147,11 @@ impl Mount {
     /// # Errors
     /// Why that is not possible.
     pub fn mount_again(&self) -> Result<(), String> {
+        self.mount_again_after(|| Ok(()))
+    }
+
+    /// As [`mount_again`](Mount::mount_again), doing this in between.
+    pub(crate) fn mount_again_after(&self, between: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
         let mut tries = 0;
         // A process that was killed may not have let go of it yet.
         while let Err(error) = run("umount", [self.path()]) {
@@ -156,7 +161,7 @@ impl Mount {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.mount()
+        between().and_then(|()| self.mount())
     }
 
     /// Mounts it otherwise: `remount,ro`.

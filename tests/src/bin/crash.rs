@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use clap::Parser;
 use persist_test_utils::{Kind, Subject};
-use persist_tests::{CollectionSubject, DatedSubject, Task, kill, power, stop};
+use persist_tests::{CollectionSubject, DatedSubject, Task, eio, full, kill, power, stop};
 
 /// Runs one of the fault tests and says what it found.
 #[derive(Debug, Parser)]
 #[command(name = "crash")]
 struct Arguments {
     /// The fault: 1 = kill -9 while four threads write, 2 = the disk stops at some file operation, 6 = power cuts of the
-    /// kernel's, as root.
+    /// kernel's, 7 = a device that fails to write, 9 = a full disk; the last three as root.
     #[arg(long, default_value_t = 1, value_parser = is_row)]
     row: u8,
     /// The store.
@@ -51,8 +51,8 @@ enum FileSystem {
 }
 
 fn is_row(text: &str) -> Result<u8, String> {
-    let row = text.parse().ok().filter(|row| [1, 2, 6].contains(row));
-    row.ok_or_else(|| "there are rows 1, 2 and 6 here".to_owned())
+    let row = text.parse().ok().filter(|row| [1, 2, 6, 7, 9].contains(row));
+    row.ok_or_else(|| "there are rows 1, 2, 6, 7 and 9 here".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -98,6 +98,24 @@ fn run<S: Subject>(arguments: &Arguments) -> Result<(), String> {
             let verdict = power::run::<S>(&program, kind, arguments.cycles, arguments.seed)?;
             (told(kind, &verdict), verdict.replayed)
         }
+        7 => {
+            if let Some(why) = eio::unavailable() {
+                println!("row 7 ({}): 0 cases, skipped: {why}", S::NAME);
+                return Ok(());
+            }
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            let verdict = eio::run::<S>(&program, arguments.cycles, arguments.seed)?;
+            let eio::Verdict { cases, durable, went_on } = verdict;
+            (format!("{cases} devices that failed, {durable} durable actions, {went_on} stores that went on"), 0)
+        }
+        9 => {
+            if let Some(why) = full::unavailable() {
+                println!("row 9 ({}): 0 cases, skipped: {why}", S::NAME);
+                return Ok(());
+            }
+            let verdict = full::run::<S>(arguments.cycles, arguments.seed)?;
+            (format!("{} full disks, something refused on {}", verdict.cases, verdict.refused), 0)
+        }
         2 => {
             let verdict = stop::run::<S>(arguments.cycles, arguments.seed)?;
             (format!("{} stops, {} acknowledged actions", verdict.stopped, verdict.acknowledged), verdict.replayed)
@@ -132,7 +150,7 @@ fn run<S: Subject>(arguments: &Arguments) -> Result<(), String> {
 fn told(kind: Kind, verdict: &power::Verdict) -> String {
     format!(
         "{} power cuts of {}, {} of them while opening, {} while closing, {} after a kill, and {} while opening again; {} \
-         of what was not synced were lost, {} durable actions, {} others found whole, {} backups and {} exports read",
+         of what was not synced were lost, {} durable actions, {} others found whole, {} backups and {} exports read; {} processes ended by DuckDB",
         verdict.cuts,
         kind.name(),
         verdict.while_opening,
@@ -143,6 +161,7 @@ fn told(kind: Kind, verdict: &power::Verdict) -> String {
         verdict.durable,
         verdict.others,
         verdict.backups,
-        verdict.exports
+        verdict.exports,
+        verdict.aborted
     )
 }

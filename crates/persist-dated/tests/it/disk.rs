@@ -2,14 +2,12 @@
 //! tests say so and end; the log's own tests fill a simulated disk everywhere.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use persist_dated::{DatedConfig, DatedStore, ErrorKind};
-use persist_test_utils::FlakyDisk;
+use persist_test_utils::{FlakyDisk, Kind, Mount};
 use serde_json::json;
 
 use crate::quiet;
@@ -17,55 +15,17 @@ use crate::quiet;
 const DATE: &str = "2025-01-15";
 
 /// A file system of 16 MiB in memory.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(dir.path()).output();
-        if !mounted.is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: mounting a file system needs root");
-            return None;
-        }
-        Some(Self(dir))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Fills the disk up to so many bytes.
-    fn fill_but(&self, left: usize) -> PathBuf {
-        let ballast = self.path().join("ballast");
-        let block = vec![1; 64 * 1024];
-        let mut bytes = Vec::new();
-        while fs::write(&ballast, &bytes).is_ok() {
-            bytes.extend_from_slice(&block);
-        }
-        bytes.truncate(fs::metadata(&ballast).unwrap().len() as usize - left);
-        fs::write(&ballast, &bytes).unwrap();
-        ballast
-    }
-
-    fn remount(&self, how: &str) {
-        let status = Command::new("mount").args(["-o", how]).arg(self.path()).status().unwrap();
-        assert!(status.success());
-    }
+fn small_disk() -> Option<Mount> {
+    Mount::new(Kind::Tmpfs, 16 << 20).inspect_err(|why| eprintln!("skipped: {why}")).ok()
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-fn config(disk: &SmallDisk) -> DatedConfig {
+fn config(disk: &Mount) -> DatedConfig {
     quiet(&disk.path().join("stores"))
 }
 
 #[test]
 fn a_full_disk_refuses_a_write_and_the_store_goes_on_when_there_is_space() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let store = DatedStore::open(DATE, config(&disk)).unwrap();
     let text = "x".repeat(1000);
     store.store("first", &json!({"text": text})).unwrap();
@@ -94,7 +54,7 @@ fn a_full_disk_refuses_a_write_and_the_store_goes_on_when_there_is_space() {
 
 #[test]
 fn a_flush_that_finds_no_space_loses_nothing_and_is_done_later() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let store = DatedStore::open(DATE, config(&disk)).unwrap();
     let text = "x".repeat(400);
     for n in 0..500 {
@@ -130,8 +90,8 @@ fn a_checkpoint_that_finds_no_space_costs_duckdb_its_instance_and_the_store_noth
     }
 }
 
-fn checkpoint_without_space(left: usize, is_lost: bool) {
-    let Some(disk) = SmallDisk::mount() else { return };
+fn checkpoint_without_space(left: u64, is_lost: bool) {
+    let Some(disk) = small_disk() else { return };
     let store = DatedStore::open(DATE, config(&disk)).unwrap();
     let text = "x".repeat(400);
     // So few that no more of the segment is laid out ahead, which closing it would give back.
@@ -170,7 +130,7 @@ fn checkpoint_without_space(left: usize, is_lost: bool) {
 
 #[test]
 fn a_database_that_was_lost_is_opened_again_also_if_nobody_writes_any_more() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let stuck = Arc::new(AtomicBool::new(true));
     let refused = Arc::clone(&stuck);
     let unopened = FlakyDisk::new(move |operation, path| {
@@ -202,7 +162,7 @@ fn a_database_that_was_lost_is_opened_again_also_if_nobody_writes_any_more() {
 
 #[test]
 fn a_flush_that_failed_in_the_background_is_tried_again_without_being_asked() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let store = DatedStore::open(DATE, config(&disk).batch_size(100)).unwrap();
     store.put("first").data(&json!({})).unwrap();
     let ballast = disk.fill_but(0);
@@ -222,19 +182,19 @@ fn a_flush_that_failed_in_the_background_is_tried_again_without_being_asked() {
 
 #[test]
 fn a_read_only_disk_is_an_io_error_with_the_path() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     DatedStore::open(DATE, config(&disk)).unwrap().store("k", &json!({})).unwrap();
-    disk.remount("remount,ro");
+    disk.change("remount,ro").unwrap();
     let error = DatedStore::open(DATE, config(&disk)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains(disk.path().to_str().unwrap()), "{error}");
-    disk.remount("remount,rw");
+    disk.change("remount,rw").unwrap();
     assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 1);
 }
 
 #[test]
 fn a_backup_that_finds_no_space_fails_and_costs_the_store_nothing() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let live = tempfile::tempdir().unwrap();
     let store = DatedStore::open(DATE, quiet(live.path())).unwrap();
     let text = "x".repeat(400);
@@ -267,12 +227,12 @@ fn a_backup_that_finds_no_space_fails_and_costs_the_store_nothing() {
 
 #[test]
 fn a_backup_on_a_read_only_disk_is_verified_and_restored() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = small_disk() else { return };
     let live = tempfile::tempdir().unwrap();
     let store = DatedStore::open(DATE, quiet(&live.path().join("live"))).unwrap();
     store.store("k", &json!({})).unwrap();
     let backup = store.backup(disk.path().join("backup")).unwrap();
-    disk.remount("remount,ro");
+    disk.change("remount,ro").unwrap();
     let config = quiet(&live.path().join("restored"));
     assert_eq!(DatedStore::verify_backup(&backup.dir, &config).unwrap(), backup);
     assert_eq!(DatedStore::restore(&backup.dir, DATE, config.clone()).unwrap(), backup);
