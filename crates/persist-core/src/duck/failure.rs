@@ -19,6 +19,10 @@ const DAMAGE: &[&str] = &[
     "INTERNAL Error",
 ];
 
+/// Messages of a disk, or a memory, that did not do what it was asked: they tell nothing of what the file holds.
+const NO_ANSWER: &[&str] =
+    &["Could not read from file", "Cannot open file", "Failed to get stats", "Out of Memory Error"];
+
 /// An error of `doing` something (as in "cannot open") with the database at `path`.
 pub(super) fn failed(doing: &str, path: &Path, error: duckdb::Error) -> Error {
     let text = error.to_string();
@@ -34,6 +38,12 @@ pub(super) fn failed(doing: &str, path: &Path, error: duckdb::Error) -> Error {
     Error::new(kind, format!("{doing} {}: {said}", path.display())).with_source(error)
 }
 
+/// Whether a file could not be read for a reason that is not in the file, and may be sound.
+pub(super) fn is_no_answer(error: &duckdb::Error) -> bool {
+    let text = error.to_string();
+    NO_ANSWER.iter().any(|mark| text.contains(mark)) && !DAMAGE.iter().any(|mark| text.contains(mark))
+}
+
 /// Whether DuckDB gave up its whole instance with this error: nothing but closing and opening again helps.
 ///
 /// It does so when it can't write its own log or a checkpoint: the main file and the log stay as they were.
@@ -45,4 +55,20 @@ pub(crate) fn is_invalidated(error: &Error) -> bool {
 /// Whether DuckDB refused a checkpoint because of others, and may grant it later.
 pub(super) fn is_refused_checkpoint(error: &duckdb::Error) -> bool {
     error.to_string().contains("Cannot CHECKPOINT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_not_taken_for_a_damaged_file() {
+        let said = |text: &str| duckdb::Error::DuckDBFailure(duckdb::ffi::Error::new(1), Some(text.to_owned()));
+        let disk = said("IO Error: Could not read from file \"a.duckdb\": Input/output error");
+        assert!(is_no_answer(&disk));
+        assert_eq!(failed("cannot read", Path::new("a.duckdb"), disk).kind(), ErrorKind::Database);
+        let cut = said("IO Error: Could not read enough bytes from file \"a.duckdb\": attempted to read 8 bytes");
+        assert!(!is_no_answer(&cut));
+        assert_eq!(failed("cannot read", Path::new("a.duckdb"), cut).kind(), ErrorKind::Corrupt);
+    }
 }

@@ -3,7 +3,7 @@
 use duckdb::Connection;
 
 use super::database::Database;
-use super::failure::failed;
+use super::failure::{failed, is_no_answer};
 use super::schema::{OP, SEQ, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Source;
@@ -26,7 +26,7 @@ impl Database {
         let failed = |error| failed("cannot check", &self.path, error);
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
-        let mut problems = self.unreadable(&connection, file);
+        let mut problems = self.unreadable(&connection, file)?;
         if problems.is_empty() {
             for (what, sql) in self.contradictions(&connection, file).map_err(failed)? {
                 let count: u64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
@@ -41,11 +41,12 @@ impl Database {
     /// Reads both files whole.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt), saying what can't be read.
+    /// [`Corrupt`](ErrorKind::Corrupt), saying what can't be read; [`Database`](ErrorKind::Database) where the disk does not
+    /// answer, which says nothing of the files.
     pub(crate) fn check_readable(&self) -> Result<()> {
         let connection = self.connect()?;
         for (file, held) in [DatabaseFile::Main, DatabaseFile::Latest].into_iter().zip(&self.files) {
-            let problems = self.unreadable(&connection, file);
+            let problems = self.unreadable(&connection, file)?;
             if !problems.is_empty() {
                 let message = format!("{} is damaged: {}", held.path.display(), problems.join("; "));
                 return Err(Error::new(ErrorKind::Corrupt, message));
@@ -54,15 +55,19 @@ impl Database {
         Ok(())
     }
 
-    fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Vec<String> {
+    fn unreadable(&self, connection: &Connection, file: DatabaseFile) -> Result<Vec<String>> {
         let mut problems = Vec::new();
         for table in self.tables_of(file) {
-            if let Err(error) = read_table(connection, &table) {
-                problems
-                    .push(format!("{table} can't be read: {}", error.to_string().lines().next().unwrap_or_default()));
+            match read_table(connection, &table) {
+                Ok(()) => {}
+                Err(error) if is_no_answer(&error) => return Err(failed("cannot read", &self.path, error)),
+                Err(error) => {
+                    let said = error.to_string();
+                    problems.push(format!("{table} can't be read: {}", said.lines().next().unwrap_or_default()));
+                }
             }
         }
-        problems
+        Ok(problems)
     }
 
     /// Reads all that was ever written, in a model that keeps it, and the newest records.
