@@ -23,7 +23,9 @@ const BYTES: u64 = 64 << 20;
 /// So many actions come before the failure, at most.
 const ACTIONS: u64 = 60;
 /// strace holds the sync up for so long: meanwhile the device is made to fail.
-const HELD_UP: Duration = Duration::from_millis(700);
+const HELD_UP: Duration = Duration::from_millis(400);
+/// So long it takes the keeper, which pauses after a checkpoint that took long.
+const TIDIED: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the device fails.
@@ -105,8 +107,11 @@ pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> R
             std::thread::sleep(Duration::from_millis(20));
             child.tell("look")?;
         }
-        // As long as the keeper may take to find the segments of its log superfluous.
-        std::thread::sleep(Duration::from_millis(1500));
+        // The keeper finds the segments of the log superfluous: on the word of what DuckDB says that it has.
+        let start = Instant::now();
+        while segments(&child.database) > 1 && start.elapsed() < TIDIED {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let later = child.act(5)?;
         verdict.went_on += u64::from(!later.is_refused);
         later
@@ -151,6 +156,19 @@ fn fail_at<S: Subject>(faulty: &FaultyMount, child: &mut Obedient, at: At) -> Re
     Ok(())
 }
 
+/// The segments of a log, that stand beside this database or in a folder beside it.
+fn segments(database: &Path) -> usize {
+    let mut folders = vec![database.parent().unwrap_or(database).to_owned()];
+    let mut segments = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            segments += usize::from(path.extension().is_some_and(|extension| extension == "jsonl"));
+            folders.extend(path.is_dir().then_some(path));
+        }
+    }
+    segments
+}
+
 /// The headers of a database of DuckDB's.
 fn headers(database: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(database).unwrap_or_default();
@@ -186,9 +204,9 @@ impl Obedient {
             At::Blocks => (database.clone(), "1"),
             At::Header => (database.clone(), "2"),
         };
-        let inject = format!("inject=fdatasync:delay_enter={}ms:when={when}", HELD_UP.as_millis());
+        let inject = format!("inject=fsync,fdatasync:delay_enter={}ms:when={when}", HELD_UP.as_millis());
         let mut strace = Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject, "-P"])
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", &inject, "-P"])
             .arg(path)
             .arg(program)
             .args(["--store", S::NAME, "--task", "obey"])
@@ -289,7 +307,7 @@ pub fn obey<S: Subject>(dir: &Path, number: u64) -> Result<(), String> {
                 continue;
             }
         };
-        say(done.map_or_else(|error| format!("refused {error}"), |()| "did".to_owned()))?;
+        say(done.map_or_else(|error| format!("refused {error}").replace('\n', " "), |()| "did".to_owned()))?;
     }
     Ok(())
 }

@@ -30,6 +30,11 @@ pub trait File: Debug + Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     /// Makes the file's bytes and all of its metadata durable, a shortened length included (`fsync`).
     fn sync_all(&self) -> io::Result<()>;
+    /// Has the system forget what it has in memory of the file and takes for written, so that a read tells what the disk
+    /// has: after a failed sync these are two things. Does nothing where the system has no such call.
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// Cuts the file, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// The file's length.
@@ -166,6 +171,11 @@ impl File for DiskFile {
 
     fn sync_all(&self) -> io::Result<()> {
         self.0.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -115,6 +115,10 @@ impl File for FlakyFile {
         self.file.sync_all()
     }
 
+    fn forget_cached(&self) -> io::Result<()> {
+        self.file.forget_cached()
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         (self.disk.trouble)("set_len", &self.path)?;
         self.file.set_len(len)

@@ -50,13 +50,16 @@ impl Held {
     /// Opens a file that is a whole database: what a checkpoint left unfinished is put back before.
     fn open(fs: &dyn Fs, path: &Path, read_only: bool) -> Result<Self> {
         if !read_only {
-            journal::roll_back_checkpoint(fs, path)?;
-        }
-        if !read_only {
             // A process that was killed within a checkpoint may have left its header in the system's cache alone. DuckDB
             // would take the checkpoint for finished, never sync it, and the log would be removed on its word.
             let written = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;
             written.sync_all().map_err(|error| Error::io("cannot sync", path, error))?;
+            // And where the sync of a checkpoint failed, the cache has what the disk has not, and syncs say that all is well.
+            if journal::is_begun(fs, path)? {
+                written.forget_cached().map_err(|error| Error::io("cannot read", path, error))?;
+            }
+            drop(written);
+            journal::roll_back_checkpoint(fs, path)?;
         }
         let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
         // DuckDB would make a new database of a missing file, and of an empty one.

@@ -26,6 +26,11 @@ pub(super) fn journal(path: &Path) -> PathBuf {
     suffixed(path, ".journal")
 }
 
+/// Whether a checkpoint was begun since the file was last closed.
+pub(super) fn is_begun(fs: &dyn Fs, path: &Path) -> Result<bool> {
+    is_there(fs, &journal(path))
+}
+
 /// Removes the journal of a file that is closed, with nothing under way.
 pub(crate) fn remove_journal(fs: &dyn Fs, path: &Path) -> Result<()> {
     remove_if_there(fs, &journal(path))
