@@ -6,6 +6,7 @@ mod asynchronous;
 mod documents;
 mod kill;
 mod layering;
+mod planted;
 mod sources;
 mod stop;
 mod tidy;

@@ -12,6 +12,7 @@ use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, Fs, suffixed};
+use crate::planted::planted;
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -49,10 +50,10 @@ pub(super) struct Held {
 impl Held {
     /// Opens a file that is a whole database: what a checkpoint left unfinished is put back before.
     fn open(fs: &dyn Fs, path: &Path, read_only: bool) -> Result<Self> {
-        if !read_only {
+        if !read_only && !planted("journal-not-put-back") {
             journal::roll_back_checkpoint(fs, path)?;
         }
-        if !read_only {
+        if !read_only && !planted("main-file-unsynced") {
             // A process that was killed within a checkpoint may have left its header in the system's cache alone. DuckDB
             // would take the checkpoint for finished, never sync it, and the log would be removed on its word.
             let written = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;

@@ -35,6 +35,9 @@ pub struct Stats {
     pub last_flush: Option<Duration>,
     /// Why the last flush failed, until one succeeds.
     pub last_flush_error: Option<String>,
+    /// Why the last merge or checkpoint that was due failed, until one succeeds. The log and memory keep what no checkpoint
+    /// covers meanwhile, up to some bound; beyond it writes are [`Busy`](crate::ErrorKind::Busy).
+    pub last_maintenance_error: Option<String>,
     /// The `seq` of the newest write.
     pub last_seq: u64,
     /// The highest `seq` that is known to be durable in the log.
