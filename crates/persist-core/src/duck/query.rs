@@ -39,6 +39,7 @@ impl Database {
     /// fits the rows it is made for, nothing can be written, and what a statement sets ends with it.
     fn run(&self, sql: &str, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<Vec<String>> {
         let failed = |error| failed("cannot query", &self.path, error);
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         one_select(&connection, sql, &failed)?;
