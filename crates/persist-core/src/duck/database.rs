@@ -1,12 +1,14 @@
 //! An open database file: opening, what it says of itself, connections, closing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use duckdb::{AccessMode, Config, Connection};
 use parking_lot::Mutex;
 
 use super::append::Appender;
+use super::cores::Cores;
 use super::failure::failed;
 use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
@@ -23,6 +25,7 @@ use crate::planted::planted;
 pub(crate) struct Database {
     /// A connection may be used by one thread at a time; this one only makes others.
     pub(super) root: Mutex<Connection>,
+    pub(super) cores: Arc<Cores>,
     pub(super) table: Table,
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
@@ -172,13 +175,17 @@ impl Database {
         let file = Held::open(fs, &path, read_only)?;
         let opened = || -> duckdb::Result<_> {
             let connection = connect(&path, mode)?;
-            let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
-            Ok((connection, quote(&catalog)))
+            let sql = "SELECT current_database(), current_setting('threads')::UBIGINT";
+            let (catalog, threads): (String, _) =
+                connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let cores = Cores::new(connection.try_clone()?, threads);
+            Ok((connection, Arc::new(cores), quote(&catalog)))
         };
-        let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
+        let (connection, cores, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         let base_catalog = catalog.clone();
         Ok(Self {
             root: Mutex::new(connection),
+            cores,
             table: table.clone(),
             path,
             catalog,

@@ -87,11 +87,19 @@ impl<M: Model> Engine<M> {
     /// [`Database`](ErrorKind::Database): nothing is lost, and the flush is tried again.
     /// [`Poisoned`](ErrorKind::Poisoned).
     pub fn flush(&self) -> Result<()> {
-        self.shared.log.rotate()?;
-        let flushed = self.flush_to(self.shared.log.last_seq());
+        let seq = self.shared.log.last_seq();
+        // Closing the segment takes the disk and the flush a core: neither need wait for the other.
+        let flushing = self.shared.begin_flush(seq);
+        let closed = self.shared.log.rotate();
+        let mut flushed = self.shared.await_flush(&flushing);
+        if closed.is_ok() && flushed.is_ok() {
+            // What others wrote in between may stand in the closed segment, and would keep it from being removed.
+            let last = self.shared.log.closed_segments().last().map(|segment| segment.last_seq);
+            flushed = last.filter(|last| *last > seq).map_or(Ok(()), |last| self.flush_to(last));
+        }
         // There may have been nothing to flush, and yet a segment to remove.
         self.shared.charge(keeper::Chore::Tidy);
-        flushed
+        closed.and(flushed)
     }
 
     /// Flushes, merges all that was flushed into the main table, and checkpoints.
@@ -147,9 +155,17 @@ impl<M: Model> Engine<M> {
 
 impl<M: Model> Shared<M> {
     pub(super) fn flush_to(&self, seq: u64) -> Result<()> {
+        self.await_flush(&self.begin_flush(seq))
+    }
+
+    fn begin_flush(&self, seq: u64) -> flume::Receiver<Result<()>> {
         let (done, answer) = flume::bounded(1);
         self.send(Command::Flush(seq, done));
-        self.answer(&answer, || self.worker.is_disconnected())
+        answer
+    }
+
+    fn await_flush(&self, answer: &flume::Receiver<Result<()>>) -> Result<()> {
+        self.answer(answer, || self.worker.is_disconnected())
     }
 
     pub(super) fn submit(&self, mut writes: Few<Write<M>>, durability: Option<Durability>) -> Result<Submitted<M>> {
