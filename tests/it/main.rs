@@ -1,6 +1,6 @@
 //! Tests over the whole workspace: its sources, its layering, its documents, whole stores under faults.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod asynchronous;
 mod documents;
@@ -8,6 +8,7 @@ mod eio;
 mod full;
 mod kill;
 mod layering;
+mod planted;
 mod power;
 mod sources;
 mod stop;

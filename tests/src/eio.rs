@@ -24,6 +24,8 @@ const BYTES: u64 = 64 << 20;
 const ACTIONS: u64 = 60;
 /// strace holds the sync up for so long: meanwhile the device is made to fail.
 const HELD_UP: Duration = Duration::from_millis(400);
+/// So long it takes to open DuckDB again, where that is possible.
+const REOPENED: Duration = Duration::from_secs(3);
 /// So long it takes the keeper, which pauses after a checkpoint that took long.
 const TIDIED: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,16 +102,16 @@ pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> R
         }
         later
     } else {
-        fail_at::<S>(&faulty, &mut child, at)?;
+        fail_at(&faulty, &mut child, at)?;
         child.tell(if at == At::Commit { "flush" } else { "look" })?;
         let start = Instant::now();
-        while !child.answer()?.starts_with("did") && start.elapsed() < Duration::from_secs(5) {
+        while !child.answer()?.starts_with("did") && start.elapsed() < REOPENED {
             std::thread::sleep(Duration::from_millis(20));
             child.tell("look")?;
         }
         // The keeper finds the segments of the log superfluous: on the word of what DuckDB says that it has.
         let start = Instant::now();
-        while segments(&child.database) > 1 && start.elapsed() < TIDIED {
+        while at == At::Header && segments(&child.database) > 1 && start.elapsed() < TIDIED {
             std::thread::sleep(Duration::from_millis(20));
         }
         let later = child.act(5)?;
@@ -130,7 +132,7 @@ pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> R
 }
 
 /// Has DuckDB sync what it says, and the device fail just then.
-fn fail_at<S: Subject>(faulty: &FaultyMount, child: &mut Obedient, at: At) -> Result<(), String> {
+fn fail_at(faulty: &FaultyMount, child: &mut Obedient, at: At) -> Result<(), String> {
     let database = child.database.clone();
     let header = headers(&database);
     child.tell(if at == At::Commit { "flush" } else { "compact" })?;

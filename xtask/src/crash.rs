@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::duckdb::Duckdb;
+use crate::planted;
 use crate::workspace::Workspace;
 
 /// Kill, tear and reopen stores, and check what they promise
@@ -22,6 +23,12 @@ pub(crate) struct Args {
     /// Where to start the random choices, to see a failure again
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+    /// Plant bugs in the sources, and see that the tests find each
+    #[arg(long, conflicts_with_all = ["row", "store", "cycles", "seed"])]
+    pub(crate) planted: bool,
+    /// Of the planted bugs only those whose name contains this
+    #[arg(long, value_name = "NAME", requires = "planted")]
+    pub(crate) bug: Option<String>,
     /// Compile DuckDB from its sources in place of linking a prebuilt library
     #[arg(long)]
     pub(crate) bundled: bool,
@@ -34,6 +41,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<bool> {
     let workspace = Workspace::find()?;
     let duckdb = Duckdb::provide(&workspace, args.bundled)?;
+    if args.planted {
+        return planted::run(&workspace, &duckdb, args.bug.as_deref());
+    }
     let mut all = Vec::new();
     let given = [("--row", args.row.map(u64::from)), ("--cycles", args.cycles), ("--seed", args.seed)];
     for (name, number) in given {

@@ -14,6 +14,7 @@ mod duckdb;
 mod library;
 mod libtest;
 mod nextest;
+mod planted;
 mod powercut;
 mod report;
 mod test;

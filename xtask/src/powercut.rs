@@ -30,5 +30,5 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<bool> {
     let Args { fs, store, cycles, seed, bundled } = args;
     let args = vec!["--fs".into(), fs];
-    crash::run(crash::Args { row: Some(6), store, cycles, seed, bundled, args })
+    crash::run(crash::Args { row: Some(6), store, cycles, seed, planted: false, bug: None, bundled, args })
 }

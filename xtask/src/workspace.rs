@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -45,6 +45,12 @@ impl Workspace {
     pub(crate) fn package_name(&self, id: &str) -> Option<&str> {
         let package = self.packages.iter().find(|p| p.get("id").and_then(Value::as_str) == Some(id))?;
         package.get("name")?.as_str()
+    }
+
+    /// The folder of the workspace's package of this name.
+    pub(crate) fn package_dir(&self, name: &str) -> Option<&Path> {
+        let package = self.packages.iter().find(|p| p.get("name").and_then(Value::as_str) == Some(name))?;
+        Path::new(package.get("manifest_path")?.as_str()?).parent()
     }
 
     /// Whether any of these packages, or of all, has a library whose documentation is tested.

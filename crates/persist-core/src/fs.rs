@@ -65,6 +65,11 @@ pub trait Fs: Debug + Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Whether there is a file or folder of this name.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Comes between two steps of which none is a file operation of ours, such as DuckDB's commit and what is made of it:
+    /// for tests, in which the process may end here. An error is one of the step that begins.
+    fn step(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The operating system's files.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Fs, aside, is_there, prepare, put_in_place, read, sync_dir_of};
+use crate::planted::planted;
 use crate::wal::Ancestor;
 
 const FORMAT: u32 = 1;
@@ -42,7 +43,7 @@ impl Identity {
 
     /// The identity of a new store that goes on where `lineage` ends: its last store, up to the record `seq`.
     pub(crate) fn restored(id: String, mut lineage: Vec<Ancestor>, seq: u64) -> Self {
-        if let Some(last) = lineage.last_mut() {
+        if let Some(last) = lineage.last_mut().filter(|_| !planted("lineage-unbounded")) {
             last.last_seq = Some(seq);
         }
         lineage.push(Ancestor::present(&id));

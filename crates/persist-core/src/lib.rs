@@ -127,6 +127,7 @@ mod key;
 pub mod keys;
 pub mod lock;
 pub mod model;
+mod planted;
 pub mod record;
 pub mod timestamp;
 #[cfg(feature = "duckdb")]

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::suffixed;
+use crate::planted::planted;
 
 /// How often, and after what time, a holder is asked again who it is.
 const SAYINGS: usize = 10;
@@ -100,6 +101,9 @@ impl Drop for Lock {
             let _ = std::fs::remove_file(marker);
         }
         let _ = self.file.set_len(0);
+        if planted("lock-unlinked") {
+            let _ = std::fs::remove_file(&self.path);
+        }
         let _ = fs2::FileExt::unlock(&self.file);
     }
 }

@@ -20,7 +20,7 @@ pub struct FlakyDisk {
 
 impl FlakyDisk {
     /// Calls `trouble` with the operation (`create`, `write`, `sync`, `rename`, `remove`, `sync_dir`, `set_len`) and the
-    /// path; an error it answers is the operation's, and the operation is not done.
+    /// path, and with `step` and the name of each [step](Fs::step); an error it answers is the operation's, and the operation is not done.
     pub fn new(trouble: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self { trouble: Arc::new(trouble), torn: Arc::default() }
     }
@@ -81,6 +81,10 @@ impl Fs for FlakyDisk {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         Disk.exists(path)
+    }
+
+    fn step(&self, name: &str) -> io::Result<()> {
+        (self.trouble)("step", Path::new(name))
     }
 }
 

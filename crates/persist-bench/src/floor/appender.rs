@@ -1,4 +1,8 @@
 //! DuckDB's Appender alone: an Arrow batch that is there already, in a transaction.
+//!
+//! As a flush it is one transaction that ends with one sync of DuckDB's log, right after a checkpoint, of the same rows. A
+//! flush besides makes the batch of records that another thread wrote, adds two columns and a row with the watermark (an
+//! eighth more bytes), and what a caller waits for is a thread that has to wake and a segment of the log to be closed.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use arrow::datatypes::{Field, Schema};
 use duckdb::{Connection, params};
 use hashbrown::HashSet;
 
+use super::cores::Cores;
 use super::database::Database;
 use super::extra::extra_column;
 use super::failure::failed;
@@ -29,6 +30,7 @@ const BATCH_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Appender {
     connection: Connection,
+    cores: Arc<Cores>,
     table: Table,
     path: PathBuf,
     store_id: String,
@@ -38,7 +40,8 @@ pub(crate) struct Appender {
 impl Appender {
     pub(super) fn new(connection: Connection, database: &Database, store_id: String) -> Self {
         let add_watermark = format!("INSERT INTO {} VALUES (?, ?, make_timestamp(?))", database.meta());
-        Self { connection, table: database.table.clone(), path: database.path.clone(), store_id, add_watermark }
+        let (cores, table, path) = (Arc::clone(&database.cores), database.table.clone(), database.path.clone());
+        Self { connection, cores, table, path, store_id, add_watermark }
     }
 
     /// Appends records and removals, which come in the order of their `seq`, and says that all up to `watermark` are
@@ -58,6 +61,7 @@ impl Appender {
         } else {
             newest_of_each_id(records)
         };
+        let _core = self.cores.one();
         let done = self.connection.execute_batch("BEGIN TRANSACTION").and_then(|()| {
             self.fill(&kept, watermark, at_micros)?;
             self.connection.execute_batch("COMMIT")

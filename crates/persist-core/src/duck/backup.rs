@@ -62,6 +62,7 @@ impl Database {
     }
 
     fn count(&self, table: &str) -> Result<u64> {
+        let _cores = self.cores.all();
         let counted = self.connect()?.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
     }

@@ -8,6 +8,7 @@ use super::journal;
 use super::schema::{REMOVED_AT, quote};
 use crate::error::Result;
 use crate::fs::Fs;
+use crate::planted::planted;
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl Database {
     /// [`Database`](crate::ErrorKind::Database): nothing was moved.
     pub(crate) fn merge(&self) -> Result<Merged> {
         let _alone = self.upkeep.lock();
+        let _core = self.cores.one();
         let connection = self.connect()?;
         // An error leaves the transaction to the connection's end, which rolls it back.
         self.merge_on(&connection).map_err(|error| failed("cannot merge the delta of", &self.path, error))
@@ -85,6 +87,7 @@ impl Database {
     pub(crate) fn rebuild_base(&self) -> Result<()> {
         let Some(applied) = self.applied_meta() else { return Ok(()) };
         let _alone = self.upkeep.lock();
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         let rebuild = || -> duckdb::Result<Merged> {
             connection.execute_batch("BEGIN TRANSACTION")?;
@@ -124,10 +127,13 @@ impl Database {
 
     fn checkpoint_each(&self, prepare: impl Fn(&Connection, &str, &Held) -> Result<()>) -> Result<bool> {
         let _alone = self.upkeep.lock();
+        let _core = self.cores.one();
         let connection = self.connect()?;
         // The history first: were the base's file ahead of it after a crash, its rows would be of no known write.
         for (catalog, file) in self.catalogs().into_iter().zip(&self.files) {
-            prepare(&connection, catalog, file)?;
+            if !planted("no-journal") {
+                prepare(&connection, catalog, file)?;
+            }
             match connection.execute_batch(&format!("CHECKPOINT {catalog}")) {
                 Ok(()) => {}
                 Err(error) if is_refused_checkpoint(&error) => return Ok(false),
@@ -155,6 +161,7 @@ impl Database {
             self.base(),
             self.table.id_list()
         );
+        let _cores = self.cores.all();
         let counted = self.connect()?.query_row(&sql, [], |row| row.get(0));
         counted.map_err(|error| failed("cannot count the rows of", &self.path, error))
     }

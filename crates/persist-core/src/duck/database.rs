@@ -1,17 +1,20 @@
 //! An open database file: opening, what it says of itself, connections, closing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use duckdb::{AccessMode, Config, Connection};
 use parking_lot::Mutex;
 
 use super::append::Appender;
+use super::cores::Cores;
 use super::failure::failed;
 use super::journal;
 use super::schema::{self, META, REMOVED, SEQ, Table, quote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, Fs, suffixed};
+use crate::planted::planted;
 
 /// A database file that is open: one DuckDB instance, from which everything takes its own connection.
 ///
@@ -22,6 +25,7 @@ use crate::fs::{Access, File, Fs, suffixed};
 pub(crate) struct Database {
     /// A connection may be used by one thread at a time; this one only makes others.
     pub(super) root: Mutex<Connection>,
+    pub(super) cores: Arc<Cores>,
     pub(super) table: Table,
     pub(super) path: PathBuf,
     /// The name DuckDB gave the file, quoted.
@@ -49,7 +53,7 @@ pub(super) struct Held {
 impl Held {
     /// Opens a file that is a whole database: what a checkpoint left unfinished is put back before.
     fn open(fs: &dyn Fs, path: &Path, read_only: bool) -> Result<Self> {
-        if !read_only {
+        if !read_only && !planted("main-file-unsynced") {
             // A process that was killed within a checkpoint may have left its header in the system's cache alone. DuckDB
             // would take the checkpoint for finished, never sync it, and the log would be removed on its word.
             let written = fs.open(path, Access::Write).map_err(|error| Error::io("cannot open", path, error))?;
@@ -58,7 +62,8 @@ impl Held {
             if journal::is_begun(fs, path)? {
                 written.forget_cached().map_err(|error| Error::io("cannot read", path, error))?;
             }
-            drop(written);
+        }
+        if !read_only && !planted("journal-not-put-back") {
             journal::roll_back_checkpoint(fs, path)?;
         }
         let raw = fs.open(path, Access::Read).map_err(|error| Error::io("cannot open", path, error))?;
@@ -174,13 +179,17 @@ impl Database {
         let file = Held::open(fs, &path, read_only)?;
         let opened = || -> duckdb::Result<_> {
             let connection = connect(&path, mode)?;
-            let catalog: String = connection.query_row("SELECT current_database()", [], |row| row.get(0))?;
-            Ok((connection, quote(&catalog)))
+            let sql = "SELECT current_database(), current_setting('threads')::UBIGINT";
+            let (catalog, threads): (String, _) =
+                connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let cores = Cores::new(connection.try_clone()?, threads);
+            Ok((connection, Arc::new(cores), quote(&catalog)))
         };
-        let (connection, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
+        let (connection, cores, catalog) = opened().map_err(|error| failed("cannot open", &path, error))?;
         let base_catalog = catalog.clone();
         Ok(Self {
             root: Mutex::new(connection),
+            cores,
             table: table.clone(),
             path,
             catalog,

@@ -42,6 +42,7 @@ impl Database {
         let to = dir
             .to_str()
             .ok_or_else(|| Error::config(format!("{} is not Unicode: DuckDB can't write there", dir.display())))?;
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         self.export_on(&connection, by, dir, to).map_err(|error| failed("cannot export", &self.path, error))
     }

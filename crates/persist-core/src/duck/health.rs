@@ -24,6 +24,7 @@ impl Database {
     /// [`Database`](crate::ErrorKind::Database) where it can't be asked at all.
     pub(crate) fn check_health(&self, file: DatabaseFile) -> Result<Vec<String>> {
         let failed = |error| failed("cannot check", &self.path, error);
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         let mut problems = self.unreadable(&connection, file)?;
@@ -44,6 +45,7 @@ impl Database {
     /// [`Corrupt`](ErrorKind::Corrupt), saying what can't be read; [`Database`](ErrorKind::Database) where the disk does not
     /// answer, which says nothing of the files.
     pub(crate) fn check_readable(&self) -> Result<()> {
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         for (file, held) in [DatabaseFile::Main, DatabaseFile::Latest].into_iter().zip(&self.files) {
             let problems = self.unreadable(&connection, file)?;
@@ -78,6 +80,7 @@ impl Database {
         if self.table.history.is_none() {
             return Ok(());
         }
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         let tables = [DatabaseFile::Main, DatabaseFile::Latest].map(|file| self.tables_of(file)).concat();
         let read = tables.iter().try_for_each(|table| read_table(&connection, table));

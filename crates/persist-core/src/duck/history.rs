@@ -33,6 +33,7 @@ impl Database {
         let (all, key_column) = (self.select_writes(), self.table.column(Source::Key));
         let sql = format!("{all} WHERE {key_column} = ?{} ORDER BY {}", parts.collect::<String>(), quote(SEQ));
         let id: Vec<Option<&str>> = std::iter::once(Some(key)).chain(fields.iter().copied()).collect();
+        let _cores = self.cores.all();
         self.stream(&self.connect()?, &sql, &id, each)
     }
 
@@ -56,6 +57,7 @@ impl Database {
             writes = self.appended(),
             ids = self.table.id_list(),
         );
+        let _cores = self.cores.all();
         self.stream(&self.connect()?, &sql, &[], each)
     }
 

@@ -77,6 +77,7 @@ impl Database {
 
     /// Hands out what there is in batches, as one transaction sees it: the base, the removed ids, the delta.
     fn batches(&self, in_order: bool, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         let begun = connection.execute_batch("BEGIN TRANSACTION READ ONLY");
         begun.map_err(|error| failed("cannot read", &self.path, error))?;
@@ -121,6 +122,7 @@ impl Database {
         let (base, removed, hash) = (self.base(), self.removed(), quote(HASH));
         let of_key = self.table.hash(&self.table.column(Source::Key));
         let sql = format!("SELECT DISTINCT {hash} FROM {base} UNION ALL SELECT {of_key} FROM {removed}");
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         let read = || -> duckdb::Result<Vec<u64>> {
             let mut statement = connection.prepare(&sql)?;
@@ -138,6 +140,7 @@ impl Database {
 
     /// Hands out every row of the base, as [`load`](Database::load) does.
     pub(crate) fn load_base(&self, each: &mut dyn FnMut(Loaded<'_>) -> Result<()>) -> Result<()> {
+        let _cores = self.cores.all();
         self.stream(&self.connect()?, &self.select_base(), &[], each)
     }
 

@@ -21,6 +21,7 @@ mod append;
 mod aside;
 mod backup;
 mod compact;
+mod cores;
 mod database;
 mod export;
 mod extra;

@@ -39,14 +39,11 @@ impl Database {
     /// fits the rows it is made for, nothing can be written, and what a statement sets ends with it.
     fn run(&self, sql: &str, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<Vec<String>> {
         let failed = |error| failed("cannot query", &self.path, error);
+        let _cores = self.cores.all();
         let connection = self.connect()?;
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         one_select(&connection, sql, &failed)?;
-        let watermark = self.watermark(&connection).map_err(failed)?;
-        connection.execute_batch("COMMIT").map_err(failed)?;
-        let settled = self.settle(watermark);
-        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
-        self.hide_table(&connection, settled).map_err(failed)?;
+        self.settle_before(&connection).and_then(|settled| self.hide_table(&connection, settled)).map_err(failed)?;
         let mut statement = connection.prepare(sql).map_err(failed)?;
         // The iterator would panic on an error in mid-stream; `step` returns it.
         let _ = statement.stream_arrow([]).map_err(failed)?;
@@ -61,6 +58,19 @@ impl Database {
             each(chunk.into())?;
         }
         Ok(columns)
+    }
+
+    /// Has hidden rows taken out, and begins another transaction, which sees that: the answer says up to which `seq`. A
+    /// history hides none in this way, and its transaction goes on.
+    fn settle_before(&self, connection: &Connection) -> duckdb::Result<u64> {
+        if self.table.history.is_some() {
+            return Ok(0);
+        }
+        let watermark = self.watermark(connection)?;
+        connection.execute_batch("COMMIT")?;
+        let settled = self.settle(watermark);
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY")?;
+        Ok(settled)
     }
 
     /// Hides the main table by a view of base and delta, of this connection only. Without a delta the table is right.

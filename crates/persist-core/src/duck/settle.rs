@@ -17,13 +17,11 @@ use super::schema::{SEQ, quote};
 impl Database {
     /// Takes out what is hidden, if a query has found this very watermark before and nothing else is under way that changes
     /// the tables. Answers up to which `seq` that has been done: a transaction that begins afterwards and finds this as its
-    /// watermark sees no hidden row.
+    /// watermark sees no hidden row. Not for a history, whose base is read by itself, by key: it has to have a row of each id.
     pub(super) fn settle(&self, watermark: u64) -> u64 {
         // Where somebody writes all the time, each query finds another watermark, and settling would pay for none after it.
         let is_asked_again = self.asked.swap(watermark, Ordering::AcqRel) == watermark;
-        // The base of a history is read by itself, by key: it has to have a row of each id.
-        if self.table.history.is_none()
-            && is_asked_again
+        if is_asked_again
             && watermark > self.settled.load(Ordering::Acquire)
             && let Some(_alone) = self.upkeep.try_lock()
         {

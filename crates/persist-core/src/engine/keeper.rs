@@ -18,6 +18,7 @@ use crate::duck::is_invalidated;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::sync_dir_of;
 use crate::model::Model;
+use crate::planted::planted;
 
 /// The delta is merged when it has this share of the main table, so that a row is rewritten a bounded number of times …
 const MERGE_SHARE: u64 = 4;
@@ -72,7 +73,7 @@ pub(super) struct Keeper<M: Model> {
 impl<M: Model> Task for Keeper<M> {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() && !planted("death-unnoticed") {
             shared.log.poison("the keeper of the database panicked");
         }
     }
@@ -120,8 +121,9 @@ impl<M: Model> Keeper<M> {
     fn tidy(&mut self) -> Result<Option<Duration>> {
         // First: where the disk is full, this makes space.
         let expiry = self.shared.remove_kept();
-        let again = self.tidy_database()?;
-        Ok([again, expiry?].into_iter().flatten().min())
+        let again = self.tidy_database();
+        self.shared.figures.lock().last_maintenance_error = again.as_ref().err().map(Error::to_string);
+        Ok([again?, expiry?].into_iter().flatten().min())
     }
 
     /// Goes on in another folder of the log when the day has ended, and backs the store up into the former. Answers when to
@@ -158,22 +160,25 @@ impl<M: Model> Keeper<M> {
             (figures.delta_rows, figures.base_rows)
         };
         let mut checkpoint = self.shared.has_superfluous_segments();
+        let mut merged = Ok(());
         if delta >= MERGE_ROWS.max(base / MERGE_SHARE) {
-            self.shared.merge()?;
-            checkpoint = true;
+            // A base that can't be merged keeps nothing from being checkpointed: the log would grow without end.
+            merged = self.shared.merge();
+            checkpoint |= merged.is_ok();
         }
         if !checkpoint {
-            return Ok(None);
+            return merged.map(|()| None);
         }
         let start = self.shared.options.clock.monotonic();
         let pause = self.pause_until.saturating_sub(start);
         if !pause.is_zero() {
-            return Ok(Some(pause));
+            return merged.map(|()| Some(pause));
         }
         let granted = self.shared.checkpoint();
         let end = self.shared.options.clock.monotonic();
         self.pause_until = end.saturating_add(end.saturating_sub(start).saturating_mul(PAUSE));
-        granted.map(|granted| (!granted).then_some(RETRY))
+        let again = (!granted?).then_some(RETRY);
+        merged.map(|()| again)
     }
 }
 
@@ -203,7 +208,9 @@ impl<M: Model> Shared<M> {
 
     fn merge(&self) -> Result<()> {
         let database = self.database.get()?;
+        self.step("merge: begins")?;
         let merged = database.merge()?;
+        self.step("merge: is committed")?;
         let state = database.state()?;
         let mut figures = self.figures.lock();
         figures.base_rows = state.base_rows;
@@ -228,9 +235,12 @@ impl<M: Model> Shared<M> {
         // not hold, and an instance that was opened again in between holds less than its predecessor.
         let database = self.database.get()?;
         let watermark = database.state()?.watermark;
+        self.step("checkpoint: begins")?;
         if !database.checkpoint(self.options.fs.as_ref())? {
             return Ok(None);
         }
+        let watermark = if planted("checkpoint-from-its-end") { database.state()?.watermark } else { watermark };
+        self.step("checkpoint: has ended")?;
         sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
         self.figures.lock().checkpointed = watermark;
         self.pending.checkpointed(watermark);
@@ -239,8 +249,11 @@ impl<M: Model> Shared<M> {
 
     /// Removes the segments up to a checkpointed watermark, or keeps them where they may be needed.
     pub(super) fn tidy_log(&self, watermark: u64) -> Result<()> {
+        let watermark = if planted("remove-early") { self.figures.lock().watermark } else { watermark };
         if self.options.keep_log.is_zero() {
-            self.log.remove_up_to(watermark.min(self.backed_up.load(Ordering::Acquire)))?;
+            let backed_up = self.backed_up.load(Ordering::Acquire);
+            let backed_up = if planted("backup-floor-ignored") { u64::MAX } else { backed_up };
+            self.log.remove_up_to(watermark.min(backed_up))?;
         }
         self.log.keep_up_to(watermark)?;
         self.remove_kept().map(drop)

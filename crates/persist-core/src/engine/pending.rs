@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::planted::planted;
 use crate::record::Record;
 
 /// What memory and DuckDB spend on a record besides its text; only a rough measure of what waits.
@@ -22,6 +23,18 @@ pub(super) struct Pending<M: Model> {
     queue: Mutex<Queue<M>>,
     fewer: Condvar,
     unflushed_bytes: AtomicU64,
+    /// Of all that is in the queue.
+    held_bytes: AtomicU64,
+    room: Room,
+}
+
+/// How many bytes may wait, roughly.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// To be flushed.
+    pub(super) unflushed: u64,
+    /// To be flushed or to be covered by a checkpoint.
+    pub(super) held: u64,
 }
 
 #[derive(Debug)]
@@ -65,31 +78,41 @@ pub(super) struct Waiting {
 
 impl<M: Model> Pending<M> {
     /// A queue of what recovery replayed: records in the order of `seq`, and the first and last `seq` of each batch.
-    pub(super) fn new(records: VecDeque<Arc<Record<M>>>, batches: VecDeque<(u64, u64)>) -> Self {
+    pub(super) fn new(records: VecDeque<Arc<Record<M>>>, batches: VecDeque<(u64, u64)>, room: Room) -> Self {
         let bytes = records.iter().map(|record| size(record)).sum();
         Self {
             queue: Mutex::new(Queue { records, flushed: 0, batches, wake_sent: false, is_held: false }),
             fewer: Condvar::new(),
             unflushed_bytes: AtomicU64::new(bytes),
+            held_bytes: AtomicU64::new(bytes),
+            room,
         }
     }
 
-    /// Whether more than `most` bytes are unflushed.
-    pub(super) fn is_over(&self, most: u64) -> bool {
-        self.unflushed_bytes.load(Ordering::Relaxed) > most
+    /// Whether more waits than may.
+    pub(super) fn is_over(&self) -> bool {
+        self.excess().is_some()
     }
 
-    /// Waits while more than `most` bytes are unflushed.
-    pub(super) fn wait_for_room(&self, most: u64, timeout: Duration) -> Result<()> {
+    /// What there is too much of, and of how much it is too much.
+    fn excess(&self) -> Option<String> {
+        let over = |bytes: &AtomicU64, most: u64| Some(bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > most);
+        if let Some(bytes) = over(&self.unflushed_bytes, self.room.unflushed) {
+            let most = self.room.unflushed;
+            return Some(format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed"));
+        }
+        let bytes = over(&self.held_bytes, self.room.held)?;
+        Some(format!("{bytes} bytes wait for a checkpoint of DuckDB, more than the {} allowed", self.room.held))
+    }
+
+    /// Waits while more waits than may.
+    pub(super) fn wait_for_room(&self, timeout: Duration) -> Result<()> {
         let mut queue = self.queue.lock();
-        let waited = self.fewer.wait_while_for(&mut queue, |_| self.is_over(most), timeout);
-        if waited.timed_out() && self.is_over(most) {
-            let bytes = self.unflushed_bytes.load(Ordering::Relaxed);
-            let message =
-                format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed; try later");
-            return Err(Error::new(ErrorKind::Busy, message));
+        self.fewer.wait_while_for(&mut queue, |_| self.is_over(), timeout);
+        match self.excess() {
+            None => Ok(()),
+            Some(excess) => Err(Error::new(ErrorKind::Busy, format!("{excess}; try later"))),
         }
-        Ok(())
     }
 
     /// Takes the records of one step. Answers whether the worker is to be woken, once for each `batch` records or `bytes`.
@@ -100,6 +123,7 @@ impl<M: Model> Pending<M> {
         if let [first, .., last] = records {
             queue.batches.push_back((first.seq, last.seq));
         }
+        self.held_bytes.fetch_add(size, Ordering::Relaxed);
         let unflushed = self.unflushed_bytes.fetch_add(size, Ordering::Relaxed) + size;
         let due = queue.records.len() - queue.flushed >= batch || unflushed > bytes;
         due && !std::mem::replace(&mut queue.wake_sent, true)
@@ -116,7 +140,7 @@ impl<M: Model> Pending<M> {
         for record in queue.records.iter().skip(queue.flushed) {
             let size = size(record);
             if most == 0 || (size > left && !taken.is_empty()) {
-                match queue.end_of_batch(record.seq) {
+                match queue.end_of_batch(record.seq).filter(|_| !planted("flush-splits-batch")) {
                     Some(end) if until == seq || until == end => until = end,
                     _ => break,
                 }
@@ -134,6 +158,9 @@ impl<M: Model> Pending<M> {
     /// Notes that DuckDB has committed everything up to `seq`.
     pub(super) fn flushed(&self, seq: u64) {
         self.move_to(seq);
+        if planted("queue-forgets-at-flush") {
+            self.checkpointed(seq);
+        }
         self.fewer.notify_all();
     }
 
@@ -153,7 +180,9 @@ impl<M: Model> Pending<M> {
         queue.flushed -= covered;
         let ended = queue.batches.partition_point(|(_, last)| *last <= seq);
         queue.batches.drain(..ended);
+        self.held_bytes.fetch_sub(gone.iter().map(|record| size(record)).sum(), Ordering::Relaxed);
         drop(queue);
+        self.fewer.notify_all();
         // Freed here, outside the lock that every writer needs.
         drop(gone);
     }
@@ -212,6 +241,8 @@ fn size<M: Model>(record: &Record<M>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    const ROOM: Room = Room { unflushed: u64::MAX, held: u64::MAX };
+
     use super::*;
     use crate::model::{Column, Source};
 
@@ -240,7 +271,7 @@ mod tests {
 
     #[test]
     fn records_stay_until_a_checkpoint_covers_them_and_come_again_after_a_rewind() {
-        let pending = Pending::new(VecDeque::new(), VecDeque::new());
+        let pending = Pending::new(VecDeque::new(), VecDeque::new(), ROOM);
         for seq in 1..=6 {
             pending.push(&[record(seq)], 100, u64::MAX);
         }
@@ -257,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_window_has_all_records_it_answers_for_or_says_where_the_queue_begins() {
-        let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new());
+        let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new(), ROOM);
         let window = |from, to, most| match pending.window(from, to, most) {
             Window::Records(records, until) => Ok((records.iter().map(|record| record.seq).collect::<Vec<_>>(), until)),
             Window::BeginsAt(oldest) => Err(oldest),
@@ -277,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_in_bytes_but_never_empty() {
-        let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]), VecDeque::new());
+        let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]), VecDeque::new(), ROOM);
         assert_eq!(seqs(&pending.batch(9, 9, 1)), [1]);
         assert_eq!(seqs(&pending.batch(9, 9, 2 * size(&record(1)))), [1, 2]);
     }
@@ -285,7 +316,7 @@ mod tests {
     #[test]
     fn a_batch_of_the_store_is_never_split() {
         let records: Vec<_> = (1..=9).map(record).collect();
-        let pending = Pending::new(VecDeque::new(), VecDeque::new());
+        let pending = Pending::new(VecDeque::new(), VecDeque::new(), ROOM);
         for step in [&records[..1], &records[1..4], &records[4..5], &records[5..7], &records[7..]] {
             pending.push(step, 100, u64::MAX);
         }
@@ -301,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_worker_is_woken_once_for_each_batch() {
-        let pending = Pending::new(VecDeque::new(), VecDeque::new());
+        let pending = Pending::new(VecDeque::new(), VecDeque::new(), ROOM);
         let woken: Vec<bool> = (1..=5).map(|seq| pending.push(&[record(seq)], 3, u64::MAX)).collect();
         assert_eq!(woken, [false, false, true, false, false]);
         pending.batch(9, 9, u64::MAX);
@@ -310,11 +341,19 @@ mod tests {
 
     #[test]
     fn too_much_waiting_is_busy_until_it_is_flushed() {
-        let pending = Pending::new(VecDeque::from([record(1)]), VecDeque::new());
-        let wait = |most| pending.wait_for_room(most, Duration::from_millis(1));
-        wait(10_000).unwrap();
-        assert_eq!(wait(10).unwrap_err().kind(), ErrorKind::Busy);
+        let pending_of =
+            |unflushed, held| Pending::new(VecDeque::from([record(1)]), VecDeque::new(), Room { unflushed, held });
+        let wait = |pending: &Pending<Plain>| pending.wait_for_room(Duration::from_millis(1));
+        wait(&pending_of(10_000, 10_000)).unwrap();
+        let pending = pending_of(10, 10_000);
+        assert_eq!(wait(&pending).unwrap_err().kind(), ErrorKind::Busy);
         pending.flushed(1);
-        wait(10).unwrap();
+        wait(&pending).unwrap();
+        let pending = pending_of(10_000, 10);
+        pending.flushed(1);
+        let error = wait(&pending).unwrap_err();
+        assert!(error.kind() == ErrorKind::Busy && error.to_string().contains("checkpoint"), "{error}");
+        pending.checkpointed(1);
+        wait(&pending).unwrap();
     }
 }

@@ -198,6 +198,7 @@ impl<M: Model> Shared<M> {
             unflushed_age: age.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
             last_flush: figures.last_flush,
             last_flush_error: figures.last_flush_error,
+            last_maintenance_error: figures.last_maintenance_error,
             last_seq: log.last_seq,
             durable_seq: log.durable_seq,
             watermark: figures.watermark,

@@ -14,6 +14,7 @@ use super::syncer::Syncer;
 use super::{database, keeper, pending, worker};
 use crate::cache::Cache;
 use crate::config::Options;
+use crate::error::{Error, Result};
 use crate::extra::ExtraSchema;
 use crate::identity::Identity;
 use crate::lock::Lock;
@@ -58,6 +59,13 @@ pub(super) struct Shared<M: Model> {
     pub(super) figures: Mutex<Figures>,
 }
 
+impl<M: Model> Shared<M> {
+    /// Says that a step begins that is no file operation of ours: see [`Fs::step`].
+    pub(super) fn step(&self, name: &str) -> Result<()> {
+        self.options.fs.step(name).map_err(|error| Error::io(name, self.database.path(), error))
+    }
+}
+
 /// Which store it is. Its records are nobody's to see in a log of another's, nor a million of them to be printed.
 impl<M: Model> fmt::Debug for Shared<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,4 +96,5 @@ pub(super) struct Figures {
     pub(super) newest_backup: Option<u64>,
     pub(super) last_flush: Option<Duration>,
     pub(super) last_flush_error: Option<String>,
+    pub(super) last_maintenance_error: Option<String>,
 }

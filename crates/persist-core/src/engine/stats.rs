@@ -35,6 +35,9 @@ pub struct Stats {
     pub last_flush: Option<Duration>,
     /// Why the last flush failed, until one succeeds.
     pub last_flush_error: Option<String>,
+    /// Why the last merge or checkpoint that was due failed, until one succeeds. The log and memory keep what no checkpoint
+    /// covers meanwhile, up to some bound; beyond it writes are [`Busy`](crate::ErrorKind::Busy).
+    pub last_maintenance_error: Option<String>,
     /// The `seq` of the newest write.
     pub last_seq: u64,
     /// The highest `seq` that is known to be durable in the log.
@@ -49,9 +52,9 @@ pub struct Stats {
     pub kept_bytes: u64,
     /// The `seq` of the newest record in the newest backup that the store has made by itself, where it does so.
     pub newest_backup_seq: Option<u64>,
-    /// Rows in the main table.
+    /// Rows in the main table. Those that a query took out because newer ones hide them count until the next merge.
     pub base_rows: u64,
-    /// Rows that were flushed and not merged into the main table yet.
+    /// Rows that were flushed and not merged into the main table yet; likewise.
     pub delta_rows: u64,
     /// Rows that flushes have appended since the store was opened.
     pub flushed_rows: u64,

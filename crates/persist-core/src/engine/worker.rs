@@ -16,6 +16,7 @@ use crate::duck::{Appender, is_invalidated};
 use crate::error::{Error, Result};
 use crate::fs::replace_unsynced;
 use crate::model::Model;
+use crate::planted::planted;
 use crate::wal::Reach;
 
 /// The most records, and bytes of them, in one transaction.
@@ -170,7 +171,8 @@ impl<M: Model> Worker<M> {
         let mut flushed = 0;
         loop {
             // In doubt, and never flushed, is what a failed sync left behind.
-            let durable = match self.shared.log.wait(seq, Reach::Durable) {
+            let reach = if planted("flush-in-doubt") { Reach::Written } else { Reach::Durable };
+            let durable = match self.shared.log.wait(seq, reach) {
                 Ok(()) => seq,
                 Err(error) => {
                     let durable = self.shared.log.stats().durable_seq;
@@ -183,6 +185,8 @@ impl<M: Model> Worker<M> {
             let batch = self.shared.pending.batch(durable, MAX_BATCH_RECORDS, MAX_BATCH_BYTES);
             let Some(last) = batch.last() else { return Ok(flushed) };
             let (watermark, at) = (last.seq, last.at);
+            let watermark = if planted("watermark-too-high") { self.shared.log.last_seq() } else { watermark };
+            self.shared.step("flush: begins")?;
             let rows = match self.append(&batch, watermark, at) {
                 Ok(rows) => rows,
                 Err(error) => {
@@ -194,11 +198,15 @@ impl<M: Model> Worker<M> {
                 }
             };
             flushed += batch.len();
+            // What is committed counts, whatever becomes of this thread.
+            let stepped = self.shared.step("flush: is committed");
             self.shared.pending.flushed(watermark);
             let mut figures = self.shared.figures.lock();
             figures.watermark = watermark;
             figures.delta_rows += rows as u64;
             figures.flushed_rows += rows as u64;
+            drop(figures);
+            stepped?;
         }
     }
 
@@ -214,7 +222,9 @@ impl<M: Model> Worker<M> {
         // Its connection would keep the lost instance alive.
         self.appender = None;
         let state = self.shared.database.reopen()?;
-        self.shared.pending.rewind(state.watermark);
+        if !planted("no-rewind") {
+            self.shared.pending.rewind(state.watermark);
+        }
         let mut figures = self.shared.figures.lock();
         figures.watermark = state.watermark;
         figures.base_rows = state.base_rows;

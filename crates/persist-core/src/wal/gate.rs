@@ -9,6 +9,8 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use crate::planted::planted;
+
 /// Whom a leader's turn has served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Served {
@@ -123,8 +125,9 @@ impl Places {
             *whom = match (*waits, served) {
                 (false, _) => Whom::Nobody,
                 (true, Served::Unknown) => Whom::All,
-                (true, Served::Synced) if is_present => Whom::All,
+                (true, Served::Synced) if is_present && !planted("wake-one") => Whom::All,
                 // Whoever it is, it leads or waits for another who does: so nobody is left behind.
+                (true, _) if planted("lost-wake-up") => Whom::Nobody,
                 (true, _) => Whom::One,
             };
             *waits &= *whom != Whom::All;

@@ -8,6 +8,7 @@ use super::reader::Place;
 use super::recover::{At, Recovered, Recovery};
 use super::report::RecoveryPolicy;
 use crate::error::{Error, ErrorKind, Result};
+use crate::planted::planted;
 
 /// What was found out about a log.
 #[derive(Debug, Default)]
@@ -44,7 +45,8 @@ impl Recovery<'_> {
         }
         // Stable, so of two copies of a line the one in the earlier segment comes first.
         all.sort_by_key(|at| found.place(*at).map(|place| (place.from, place.seq)));
-        let mut verdict = Verdict { last: self.watermark, ..Verdict::default() };
+        let last = if planted("forget-watermark") { 0 } else { self.watermark };
+        let mut verdict = Verdict { last, ..Verdict::default() };
         let mut before: Option<At> = None;
         let mut next = 0;
         while let Some(at) = all.get(next).copied() {
@@ -60,7 +62,9 @@ impl Recovery<'_> {
                 verdict.last = place.seq;
                 before = Some(at);
             } else {
-                if found.is_torn_before(at, verdict.last, all.get(next..).unwrap_or_default()) {
+                if planted("gap-is-a-tear")
+                    || found.is_torn_before(at, verdict.last, all.get(next..).unwrap_or_default())
+                {
                     return Ok(verdict);
                 }
                 let gap = found.gap(before, at);
@@ -84,7 +88,7 @@ impl Recovery<'_> {
     }
 
     fn check_copy(&self, found: &Recovered, at: At, before: Option<At>) -> Result<()> {
-        let Some(before) = before else { return Ok(()) };
+        let Some(before) = before.filter(|_| !planted("copy-unchecked")) else { return Ok(()) };
         let (Some(one), Some(other)) = (found.line(before), found.line(at)) else { return Ok(()) };
         if one.seq != other.seq || one.lost_from.is_some() || other.lost_from.is_some() || one.same_record(&other) {
             return Ok(());

@@ -16,7 +16,8 @@ use super::reader::Scan;
 use super::recover::{Ancestor, Recovery};
 use super::writer::{Log, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, Fs, read, read_range, remove_if_there, replace, sync_dirs_of};
+use crate::fs::{Access, Fs, read, read_range, remove_if_there, replace, replace_unsynced, sync_dirs_of};
+use crate::planted::planted;
 
 /// How much of a kept segment is read to find out what is in it: more than its header takes.
 const HEADER_BYTES: u64 = 1024;
@@ -205,7 +206,11 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> 
         encoder.finish()
     };
     let compressed = compressed().map_err(|error| Error::io("cannot compress", &segment.path, error))?;
-    replace(fs, path, &compressed)?;
+    if planted("kept-before-durable") {
+        replace_unsynced(fs, path, &compressed)?;
+    } else {
+        replace(fs, path, &compressed)?;
+    }
     Ok(Some(compressed.len() as u64))
 }
 

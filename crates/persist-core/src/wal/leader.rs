@@ -2,10 +2,10 @@
 //!
 //! It lets go of the lock while it works on files. `ahead.rs` does for it, in time, what takes long.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
 
 use parking_lot::{Condvar, MutexGuard};
 
@@ -16,6 +16,7 @@ use super::name::SegmentId;
 use super::writer::{Active, Log, Segment, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
+use crate::planted::planted;
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.
@@ -45,12 +46,20 @@ impl Log {
         shared.places.begin_sync(last_seq);
         let work = |shared: &mut MutexGuard<'_, Shared>| {
             shared.leading = true;
+            if planted("ack-before-sync") {
+                self.note_durable(shared, last_seq);
+            }
             // The calls are for when this thread is done: one may lead to a wait for the very sync that it is to make.
             let write = |shared: &mut MutexGuard<'_, Shared>| self.write_group(shared);
             self.take_turn(shared, (Served::Written, false), write, |shared| shared.leading = false)?;
             let Some(active) = &shared.active else { return Ok(()) };
             let (file, position) = (Arc::clone(&active.file), active.position);
-            let synced = MutexGuard::unlocked(shared, || file.sync_data());
+            let synced = MutexGuard::unlocked(shared, || {
+                if planted("skip-fsync") {
+                    return Ok(());
+                }
+                file.sync_data().or_else(|error| if planted("retry-after-eio") { file.sync_data() } else { Err(error) })
+            });
             shared.syncs += 1;
             let Some(active) = &mut shared.active else { return Ok(()) };
             if let Err(error) = synced {
@@ -58,6 +67,7 @@ impl Log {
                 return Err(self.fail(shared, &error));
             }
             active.synced = position;
+            let last_seq = if planted("publish-too-far") { shared.next_seq.saturating_sub(1) } else { last_seq };
             self.note_durable(shared, last_seq);
             Ok(())
         };
@@ -135,8 +145,12 @@ impl Log {
             .or_else(|_| lay_out(file.as_ref(), 0, least).map(|()| least))
             .map_err(|error| Error::io("no space in", &path, error))
             .and_then(|bytes| {
-                file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
-                sync_dir_of(self.fs.as_ref(), &path)?;
+                if !planted("layout-unsynced") {
+                    file.sync_all().map_err(|error| Error::io("cannot sync", &path, error))?;
+                }
+                if !planted("segment-name-unsynced") {
+                    sync_dir_of(self.fs.as_ref(), &path)?;
+                }
                 Ok(bytes)
             });
         match ready {
@@ -159,8 +173,10 @@ impl Log {
         let Some(active) = &shared.active else { return Ok(()) };
         let (file, path, position) = (Arc::clone(&active.file), active.path.clone(), active.position);
         let synced = MutexGuard::unlocked(shared, || {
-            file.set_len(position)?;
-            file.sync_all()
+            if !planted("rotate-uncut") {
+                file.set_len(position)?;
+            }
+            if planted("rotate-unsynced") { Ok(()) } else { file.sync_all() }
         });
         shared.syncs += 1;
         synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &path, error)))?;
@@ -195,7 +211,13 @@ impl Log {
         let mut bytes = std::mem::take(&mut state.spare);
         bytes.clear();
         let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
-        let tail = Tail { at: stamp.at, marks, synced: Some(durable), segment, seq: stamp.seq };
+        let tail = Tail {
+            at: stamp.at,
+            marks,
+            synced: Some(if planted("synced-is-a-hope") { last_seq } else { durable }),
+            segment,
+            seq: stamp.seq,
+        };
         bytes.extend_from_slice(&body.text);
         line::finish(&mut bytes, body.checksum, &tail);
         bytes.extend_from_slice(&group.rest);
@@ -224,7 +246,9 @@ impl Log {
 
     pub(super) fn fail(&self, shared: &mut Shared, error: &Error) -> Error {
         tracing::error!(%error, "the log is poisoned");
-        shared.refuse(ErrorKind::Poisoned, &error.to_string());
+        if !planted("no-poison") {
+            shared.refuse(ErrorKind::Poisoned, &error.to_string());
+        }
         match shared.usable() {
             Err(error) => error,
             Ok(()) => Error::new(ErrorKind::Poisoned, error.to_string()),
@@ -272,7 +296,12 @@ impl Drop for Turn<'_, '_> {
             // Who is done needs the log's lock no more, and is not to wait for it.
             MutexGuard::unlocked(self.shared, || {
                 self.gates.open(opening);
-                calls.into_iter().for_each(Waker::wake);
+                for call in calls {
+                    // One that panics is its owner's loss, and not that of those who are called after it.
+                    if catch_unwind(AssertUnwindSafe(|| call.wake())).is_err() {
+                        tracing::error!("a waker panicked");
+                    }
+                }
             });
         }
     }

@@ -15,12 +15,14 @@ use super::recover::{Recovered, Recovery};
 use super::report::{Cause, LeftOut, RecoveryReport};
 use super::writer::{LogStart, Segment};
 use crate::error::{Error, Result};
-use crate::fs::{Access, make_durable_folder, replace, suffixed};
+use crate::fs::{Access, make_durable_folder, replace, replace_unsynced, suffixed};
+use crate::planted::planted;
 
 impl Recovery<'_> {
     pub(super) fn settle(&self, found: &mut Recovered, verdict: &Verdict, fresh: SegmentId) -> Result<()> {
         let proven = found.scans.iter().flat_map(|scan| &scan.lines).filter(|place| place.seq <= verdict.last);
         let proven = proven.filter_map(|place| place.synced).max().unwrap_or(0).min(verdict.last).max(self.watermark);
+        let proven = if planted("trust-cached-pages") { verdict.last } else { proven };
         // Where the log is damaged it is written anew from the watermark on, with a note of what was lost.
         let keep = if verdict.damaged { self.watermark } else { proven };
         let mut next_segment = fresh;
@@ -33,7 +35,11 @@ impl Recovery<'_> {
         let bytes = found.copy_after(keep, verdict, self.store(), fresh);
         if !bytes.is_empty() {
             let path = self.dir.join(fresh.to_string());
-            replace(self.fs, &path, &bytes)?;
+            if planted("fresh-unsynced") {
+                replace_unsynced(self.fs, &path, &bytes)?;
+            } else {
+                replace(self.fs, &path, &bytes)?;
+            }
             next_segment = fresh.next();
             let last_at = found.chain.last().and_then(|at| found.place(*at)).map_or(i64::MIN, |place| place.at);
             closed.push(Segment {
@@ -53,7 +59,7 @@ impl Recovery<'_> {
             }
         }
         // Every one: an interrupted recovery may have removed what is no longer seen.
-        for folder in self.folders() {
+        for folder in self.folders().filter(|_| !planted("folders-unsynced")) {
             self.fs.sync_dir(folder).map_err(|error| Error::io("cannot sync the folder", folder, error))?;
         }
         closed.sort_by_key(|segment| segment.last_seq);
@@ -88,7 +94,9 @@ impl Recovery<'_> {
         for (stretch, cause) in stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous))) {
             let left_out = self.leave_out(scan, stretch, cause)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
-            report.left_out.push(left_out);
+            if !planted("torn-unreported") {
+                report.left_out.push(left_out);
+            }
         }
         Ok(())
     }
@@ -130,7 +138,9 @@ impl Recovery<'_> {
             file.set_len(kept.end as u64).map_err(|error| Error::io("cannot cut", &scan.path, error))?;
         }
         // Also where there is nothing to cut: an interrupted recovery may have cut it, and that can still be undone.
-        file.sync_all().map_err(|error| Error::io("cannot sync", &scan.path, error))?;
+        if !planted("cut-unsynced") {
+            file.sync_all().map_err(|error| Error::io("cannot sync", &scan.path, error))?;
+        }
         Ok(Some(*kept))
     }
 

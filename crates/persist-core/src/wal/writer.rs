@@ -29,6 +29,7 @@ use super::news::News;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
+use crate::planted::planted;
 
 /// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
 /// write takes a microsecond, to be put to sleep and woken several.
@@ -550,7 +551,9 @@ impl Shared {
     fn has_room(&self, bytes: u64, options: &LogOptions) -> bool {
         !self.is_full(bytes, options)
             && self.active.as_ref().is_some_and(|active| {
-                !active.closing && active.position + self.group.bytes_at_most + bytes <= active.laid_out
+                (!active.closing || planted("lines-after-closing"))
+                    && (active.position + self.group.bytes_at_most + bytes <= active.laid_out
+                        || planted("seq-before-space"))
             })
     }
 }
@@ -573,7 +576,9 @@ impl Append<'_> {
         let shared = &mut *self.shared;
         let is_within_batch = marks.batch.is_some_and(|batch| batch.number > 1);
         // A batch has one moment, so that none divides it.
-        let at = if is_within_batch { shared.last_at } else { self.log.clock.unix_micros().max(shared.last_at) };
+        let now = self.log.clock.unix_micros();
+        let now = if planted("clock-goes-back") { now } else { now.max(shared.last_at) };
+        let at = if is_within_batch { shared.last_at } else { now };
         let stamp = Stamp { seq: shared.next_seq, at };
         shared.last_at = at;
         shared.next_seq += 1;

@@ -129,6 +129,33 @@ fn checkpoint_without_space(left: u64, is_lost: bool) {
 }
 
 #[test]
+fn hidden_rows_that_can_not_be_taken_out_for_want_of_space_cost_the_store_nothing() {
+    let Some(disk) = small_disk() else { return };
+    let store = DatedStore::open(DATE, config(&disk)).unwrap();
+    let put_all = |round: u64| {
+        (0..3_000).for_each(|n| drop(store.put(&format!("k{n}")).data(&json!({"round": round})).unwrap()));
+    };
+    let sum = "SELECT count(*) AS n, sum((data->>'round')::INTEGER)::INTEGER AS rounds FROM storage";
+    put_all(1);
+    store.compact().unwrap();
+    put_all(2);
+    // The second query would take out what these hide, and write more into DuckDB's own log than fits.
+    assert_eq!(store.query(sum).unwrap().get(0, "rounds"), Some(&json!(6_000)));
+    let ballast = disk.fill_but(0);
+    assert_eq!(store.query(sum).unwrap().get(0, "rounds"), Some(&json!(6_000)));
+    assert!(!store.dir().join("data.duckdb.wal.aside").exists(), "the instance was lost");
+    assert!(store.get_key_process("k2999", None).is_some(), "reads go on");
+
+    fs::remove_file(ballast).unwrap();
+    let rows = store.query(sum).unwrap();
+    assert_eq!((rows.get(0, "n"), rows.get(0, "rounds")), (Some(&json!(3_000)), Some(&json!(6_000))));
+    let verified = store.verify().unwrap();
+    assert!(verified.is_ok() && verified.rows == 3_000, "{verified:?}");
+    store.close().unwrap();
+    assert_eq!(DatedStore::open(DATE, config(&disk)).unwrap().len(), 3_000);
+}
+
+#[test]
 fn a_database_that_was_lost_is_opened_again_also_if_nobody_writes_any_more() {
     let Some(disk) = small_disk() else { return };
     let stuck = Arc::new(AtomicBool::new(true));

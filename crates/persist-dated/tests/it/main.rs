@@ -12,6 +12,7 @@ mod extra;
 mod input;
 mod limits;
 mod linear;
+mod maintenance;
 mod open;
 mod poison;
 mod property;

@@ -103,24 +103,35 @@ fn everyone_who_waits_is_told_when_the_sync_fails() {
     assert!(store.stats().durable_seq >= acknowledged.load(Ordering::SeqCst) as u64);
 }
 
-#[test]
-fn a_worker_that_panics_poisons_the_store_and_hangs_nobody() {
+/// A store on a disk that panics at each operation on a file of this name poisons itself when it is told to do this, and
+/// hangs nobody.
+fn a_panic_poisons(file: &'static str, work: fn(&DatedStore) -> persist_dated::Result<()>) {
     let dir = tempfile::tempdir().unwrap();
-    let panics = FlakyDisk::new(|_, path| {
-        let is_status = path.file_name().is_some_and(|name| name == "status.json.tmp");
-        assert!(!is_status, "planted: the status can't be written");
+    let panics = FlakyDisk::new(move |_, path| {
+        let is_it = path.file_name().is_some_and(|name| name == file);
+        assert!(!is_it, "planted: {file}");
         Ok(())
     });
     let store = DatedStore::open(DATE, quiet(dir.path()).fs(Arc::new(panics))).unwrap();
     store.store("k", &json!({})).unwrap();
     let start = Instant::now();
-    assert_eq!(store.flush().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(work(&store).unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(store.store("k", &json!({})).unwrap_err().kind(), ErrorKind::Poisoned);
     assert!(store.get_key_process("k", None).is_some());
-    assert_eq!(store.flush().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(work(&store).unwrap_err().kind(), ErrorKind::Poisoned);
     assert!(start.elapsed() < Duration::from_secs(5), "somebody waited for a thread that is gone");
     assert!(store.close().is_err());
     let store = open(dir.path());
     assert_eq!(store.len(), 1);
     assert!(store.verify().unwrap().is_ok());
+}
+
+#[test]
+fn a_worker_that_panics_poisons_the_store_and_hangs_nobody() {
+    a_panic_poisons("status.json.tmp", DatedStore::flush);
+}
+
+#[test]
+fn a_keeper_that_panics_poisons_the_store_and_hangs_nobody() {
+    a_panic_poisons("data.duckdb.journal", DatedStore::compact);
 }

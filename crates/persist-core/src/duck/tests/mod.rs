@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod backup;
+mod cores;
 mod damage;
 mod files;
 mod flush;

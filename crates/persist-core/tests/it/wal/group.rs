@@ -1,8 +1,8 @@
 //! Group commit with real threads.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use persist_core::clock::{Clock, ManualClock, SystemClock};
@@ -58,6 +58,34 @@ fn threads_share_syncs_and_each_finds_its_lines_in_order() {
         next[thread as usize] += 1;
     }
     assert_eq!(next, [LINES; THREADS as usize]);
+}
+
+/// Each thread writes one line, so that none of them is woken by what another does next.
+#[test]
+fn all_who_wait_for_one_sync_are_woken_by_it() {
+    for _ in 0..50 {
+        let fs = SimFs::new();
+        fs.make_dir(DIR);
+        let clock = Arc::new(ManualClock::new(0));
+        let log = super::driver::open(&fs, &clock, LogOptions::default(), LogStart::default());
+        let (log, barrier) = (Arc::new(log), Arc::new(Barrier::new(THREADS as usize)));
+        let (done, all_done) = std::sync::mpsc::channel();
+        for thread in 0..THREADS {
+            let (log, barrier, done) = (Arc::clone(&log), Arc::clone(&barrier), done.clone());
+            std::thread::spawn(move || {
+                barrier.wait();
+                let body = line(thread, 0);
+                let stamp = log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
+                done.send(log.wait(stamp.seq, Reach::Durable))
+            });
+        }
+        for _ in 0..THREADS {
+            all_done
+                .recv_timeout(Duration::from_secs(20))
+                .expect("a thread sleeps though its line is durable")
+                .unwrap();
+        }
+    }
 }
 
 /// A thread that rotates finds lines in the group that came while it wrote: they belong to the next segment.

@@ -63,6 +63,17 @@ fn only_those_are_called_whose_lines_are_durable_and_each_once() {
 }
 
 #[test]
+fn one_turn_calls_those_who_asked_for_written_lines_and_those_who_asked_for_durable_ones() {
+    let driver = log_of(1);
+    let bells: [Arc<Bell>; 2] = Default::default();
+    for (bell, reach) in bells.iter().zip([Reach::Written, Reach::Durable]) {
+        assert!(!driver.log.call_when(1, reach, &Waker::from(Arc::clone(bell)), &mut None));
+    }
+    driver.log.wait(1, Reach::Durable).unwrap();
+    assert_eq!(bells.each_ref().map(|bell| bell.rung()), [1, 1]);
+}
+
+#[test]
 fn a_call_that_is_asked_for_again_or_forgotten_is_not_made_for_the_earlier_asking() {
     let driver = log_of(1);
     let bells: [Arc<Bell>; 3] = Default::default();
