@@ -180,7 +180,7 @@ fn serve<S: Subject>(dir: &Path, seed: u64, done: &[u64], task: Task) -> Result<
         return Err(Ended::Wrong("nobody ended the child".to_owned()));
     }
     let actions = if task == Task::Close { 1 + rng.below(80) } else { u64::MAX };
-    let one_in = if rng.chance(1, 2) { 200 } else { 40 };
+    let one_in = if rng.chance(1, 5) { 40 } else { 200 };
     let chores = Chores { one_in, backups: dir.join(BACKUPS), exports: dir.join(EXPORTS) };
     let failure: Mutex<Option<Ended>> = Mutex::default();
     let start = Instant::now();
