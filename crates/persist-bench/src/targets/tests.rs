@@ -4,61 +4,70 @@
 
 use super::*;
 use crate::name::Name;
+use crate::workload::REPORTED;
 
-/// A report in which each target's figure is there: all stores are alike in everything.
+/// A report in which each target's figures are there: all stores are alike in everything.
 fn all_alike() -> Report {
     let mut report = Report::default();
-    let persist = Name::store("persist");
-    for workload in [
-        "durable-1-thread",
-        "durable-8-threads",
-        "durable-64-threads",
-        "os-1-thread",
-        "os-8-threads",
-        "tickets-1000",
-        "batch-100",
-        "get-1m-1-thread",
-        "get-1m-2-threads-writer",
-        "flush-1000-at-100k",
-        "flush-1000-at-5m",
-        "recovery-1m",
-        "open-1m",
-        "memory-1m",
-        "export-1m",
-        "lazy-load-5m",
-    ] {
-        let floor = Name::floor("bare");
-        for name in [persist, floor].into_iter().chain(PEERS.map(Name::store)) {
-            for metric in ["ops_per_s", "p50_us", "p99_us", "bytes_per_record", "seconds"] {
+    let stores = [Name::store(PERSIST), Name::floor("bare")].into_iter().chain(PEERS.map(Name::store));
+    for target in &TARGETS {
+        for store in stores.clone() {
+            for Figure { workload, variant, metric } in both(target) {
+                let name = variant.map_or(store, |variant| store.variant(variant));
                 report.add_value(workload, name, metric, 1.0);
             }
         }
     }
-    for (workload, variant, metric) in [
-        ("get-1m-2-threads-writer", "1 thread alone", "ops_per_s"),
-        ("flush-1000-at-5m", "writes meanwhile", "p99_us"),
-        ("flush-1000-at-5m", "writes alone", "p99_us"),
-        ("compaction", "writes meanwhile", "p99_us"),
-        ("compaction", "writes alone", "p99_us"),
-        ("compaction", "rewrites of a row", "count"),
-        ("query", "delta 20,000", "seconds"),
-        ("query", "delta 750,000", "seconds"),
-        ("query", "compacted", "seconds"),
-    ] {
-        report.add_value(workload, persist.variant(variant), metric, 1.0);
-    }
     report
+}
+
+fn both(target: &Target) -> impl Iterator<Item = Figure> {
+    let other = match target.to {
+        To::Figure(other) => Some(other),
+        _ => None,
+    };
+    std::iter::once(target.figure).chain(other)
+}
+
+#[test]
+fn each_target_is_about_a_workload_that_runs_unasked() {
+    for figure in TARGETS.iter().flat_map(both) {
+        assert!(REPORTED.contains(&figure.workload), "{figure:?}");
+    }
+}
+
+#[test]
+fn a_target_is_set_against_what_it_says() {
+    let mut report = Report::default();
+    let persist = Name::store(PERSIST);
+    report.add_value("w", persist, "p50_us", 8.0);
+    report.add_value("w", Name::floor("bare"), "p50_us", 2.0);
+    report.add_value("w", persist.variant("other"), "p50_us", 4.0);
+    for (n, peer) in PEERS.into_iter().enumerate() {
+        report.add_value("w", Name::store(peer), "p50_us", 16.0 + n as f64);
+    }
+    for (to, expected) in [
+        (To::Nothing, 8.0),
+        (To::Store(FLOOR), 4.0),
+        (To::BeyondStore(FLOOR), 6.0),
+        (To::BestPeer, 0.5),
+        (To::Figure(variant("w", "other", "p50_us")), 2.0),
+        (To::Known(32.0), 0.25),
+    ] {
+        assert_eq!(target("", AtMost(0.0), figure("w", "p50_us"), to).value(&report), Some(expected), "{to:?}");
+    }
+    assert_eq!(target("", AtMost(0.0), figure("w", "p99_us"), To::Nothing).value(&report), None);
 }
 
 #[test]
 fn each_target_finds_its_figures_and_those_that_ask_for_more_than_parity_are_missed() {
     let report = all_alike();
-    let figures: Vec<_> = TARGETS.iter().map(|target| (target.about, (target.figure)(&Run(&report)))).collect();
+    let figures: Vec<_> = TARGETS.iter().map(|target| (target.about, target.value(&report))).collect();
     assert!(figures.iter().all(|(_, figure)| figure.is_some()), "{figures:?}");
     assert!(!check(&report, true));
     let met = |about: &str| {
         let target = TARGETS.iter().find(|target| target.about == about).unwrap();
-        target.bound.holds((target.figure)(&Run(&report)).unwrap())
+        target.bound.holds(target.value(&report).unwrap())
     };
     assert!(met("durable write, 1 thread: p50 / laid-out floor"));
     assert!(!met("durable writes, 8 threads / fastest peer"));

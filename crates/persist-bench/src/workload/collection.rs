@@ -46,8 +46,8 @@ pub(super) fn flush(bench: &Bench, report: &mut Report, name: &str, rows: u64) -
         return Ok(());
     }
     let dir = bench.folder("coll-flush")?;
-    let store = filled(&dir, rows)?;
-    store.refresh_latest()?;
+    build(&dir, rows)?;
+    let store = loaded(&dir)?;
     let table = Table::new(&dir.join("floor.duckdb"), rows)?;
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for n in 0..=bench.scale.flushes as u64 {
@@ -139,16 +139,20 @@ pub(super) fn unflushed(dir: &Path) -> Result<CollectionStore> {
     Ok(CollectionStore::open(DATE, config)?)
 }
 
-/// Such a store with so many items, all in memory.
-pub(super) fn filled(dir: &Path, items: u64) -> Result<CollectionStore> {
+/// The same with all items in memory.
+pub(super) fn loaded(dir: &Path) -> Result<CollectionStore> {
     let store = unflushed(dir)?;
     load_all(&store)?;
-    let mut from = 0;
-    while from < items {
-        let to = (from + 500_000).min(items);
-        put_all(&store, from..to)?;
-        store.flush()?;
-        from = to;
-    }
     Ok(store)
+}
+
+/// Makes a store of so many items, all in the table of the newest. It grows as a store does that is written to, by its own
+/// flushes and merges. Answers how often an item was written to that table.
+pub(super) fn build(dir: &Path, items: u64) -> Result<f64> {
+    let store = CollectionStore::open(DATE, CollectionConfig::new(dir).durability(Durability::Os))?;
+    put_all(&store, 0..items)?;
+    store.refresh_latest()?;
+    let stats = store.stats();
+    store.close()?;
+    Ok((stats.merged_rows + stats.rewritten_rows) as f64 / items as f64)
 }

@@ -15,18 +15,15 @@ use crate::report::Report;
 const NAME: &str = "compaction";
 const MEANWHILE: Name = PERSIST.variant("writes meanwhile");
 const ALONE: Name = PERSIST.variant("writes alone");
-const REWRITES: Name = PERSIST.variant("rewrites of a row");
 
 /// Compactions that bring changes of a fiftieth of the rows, spread over all of them, into a large table. Durable writes
-/// of one thread are timed while that goes on, and as long before it. Beside it how often each row was written again while
-/// the table grew.
+/// of one thread are timed while that goes on, and as long before it.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     if !bench.wants(NAME) {
         return Ok(());
     }
     let rows = bench.scale.large;
     let dir = table::copy(bench, rows, NAME)?;
-    let rewrites = table::merged_rows(bench, rows)? as f64 / rows as f64;
     let store = DatedStore::open(DATE, DatedConfig::new(&dir))?;
     let changes = (rows / 50).max(1);
     let (mut merges, mut meanwhile, mut alone) = (Vec::new(), Vec::new(), Vec::new());
@@ -41,7 +38,6 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         meanwhile.push(figures);
     }
     report.add(NAME, &[(PERSIST, merges), (MEANWHILE, meanwhile), (ALONE, alone)]);
-    report.add_value(NAME, REWRITES, "count", rewrites);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use duckdb::{AccessMode, Config, Connection};
 
 use super::bench::{Bench, DATE};
-use super::collection::{ITEMS, filled, key, load, load_all, put_all, unflushed};
+use super::collection::{ITEMS, build, key, load, load_all, loaded, put_all, unflushed};
 use super::recovery::in_its_own_process;
 use super::table::copy_folder;
 use crate::Result;
@@ -18,6 +18,8 @@ use crate::report::Report;
 const BARE: Name = Name::floor("bare query");
 const COPY: Name = Name::floor("file copy");
 const REPLAY: Name = Name::floor("bare replay");
+/// How often an item was written to the table of the newest while the store grew.
+const REWRITES: Name = PERSIST.variant("rewrites of an item");
 const HISTORY: &str = "storage_history.duckdb";
 const LATEST: &str = "storage_latest.duckdb";
 /// What has changed before a load is timed, and before an opening.
@@ -30,8 +32,8 @@ pub(super) fn lazy_load(bench: &Bench, report: &mut Report, name: &str, items: u
         return Ok(());
     }
     let dir = bench.folder("lazy")?;
-    let store = filled(&dir, items)?;
-    store.refresh_latest()?;
+    let rewrites = build(&dir, items)?;
+    let store = unflushed(&dir)?;
     put_all(&store, scattered(items, CHANGES, 0))?;
     store.close()?;
     // Two instances of DuckDB in one process must not share a file.
@@ -51,6 +53,7 @@ pub(super) fn lazy_load(bench: &Bench, report: &mut Report, name: &str, items: u
     let floor = || timed(loads, |n| query(&bare, (n + 13) * 7919 % collections));
     let contenders: Vec<Contender<'_>> = vec![(PERSIST, Box::new(ours)), (BARE, Box::new(floor))];
     report.add(name, &in_turns(bench.scale.rounds, contenders)?);
+    report.add_value(name, REWRITES, "count", rewrites);
     store.close()?;
     Ok(std::fs::remove_dir_all(&dir)?)
 }
@@ -62,8 +65,8 @@ pub(super) fn refresh(bench: &Bench, report: &mut Report, name: &str, items: u64
     }
     let changes = changes.min(items / 10);
     let dir = bench.folder("refresh")?;
-    let store = filled(&dir, items)?;
-    store.refresh_latest()?;
+    build(&dir, items)?;
+    let store = loaded(&dir)?;
     let table = crate::floor::appender::Table::new(&dir.join("floor.duckdb"), items)?;
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for n in 0..bench.scale.flushes as u64 {
@@ -94,7 +97,7 @@ pub(super) fn backup(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     let (dir, copies) = (bench.folder("backup")?, bench.folder("backup-copies")?);
     let items = bench.scale.records;
-    filled(&dir, items)?.close()?;
+    build(&dir, items)?;
     for file in [HISTORY, LATEST] {
         std::fs::copy(dir.join(file), copies.join(file))?;
     }
@@ -128,7 +131,7 @@ pub(super) fn recover(bench: &Bench, report: &mut Report, name: &str, items: u64
         return Ok(());
     }
     let crashed = bench.folder("coll-crashed")?;
-    filled(&crashed, items)?.close()?;
+    build(&crashed, items)?;
     in_its_own_process(bench, "coll-crash", &crashed)?;
     let again = |step: &'static str| {
         let crashed = crashed.clone();

@@ -15,5 +15,7 @@ mod table;
 mod verbs;
 mod write;
 
+#[cfg(test)]
+pub(crate) use bench::REPORTED;
 pub(crate) use bench::{Bench, Scale, run_all};
 pub(crate) use recovery::step;

@@ -10,8 +10,6 @@ use crate::flight::{self, Flight};
 
 /// Records that are written together.
 const BATCH: u64 = 100;
-/// The file beside a store that says how many rows all merges have written.
-const MERGED: &str = "merged_rows";
 const PREFIX: &str = "table-";
 
 /// A folder of its own with a store of so many rows, all in the main table.
@@ -19,11 +17,6 @@ pub(super) fn copy(bench: &Bench, rows: u64, name: &str) -> Result<PathBuf> {
     let to = bench.folder(name)?;
     copy_folder(&built(bench, rows)?.join(DATE), &to.join(DATE))?;
     Ok(to)
-}
-
-/// How many rows merges have written while so many came into the table.
-pub(super) fn merged_rows(bench: &Bench, rows: u64) -> Result<u64> {
-    Ok(std::fs::read_to_string(built(bench, rows)?.join(MERGED))?.parse()?)
 }
 
 /// Writes so many flights, many at a time.
@@ -47,7 +40,7 @@ fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
     if dir.exists() {
         return Ok(dir);
     }
-    let (mut from, mut merged) = (0, 0);
+    let mut from = 0;
     for entry in std::fs::read_dir(&bench.dir)? {
         let name = entry?.file_name();
         let size = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
@@ -55,16 +48,12 @@ fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
     }
     std::fs::create_dir(&dir)?;
     if from > 0 {
-        merged = merged_rows(bench, from)?;
         copy_folder(&built(bench, from)?.join(DATE), &dir.join(DATE))?;
     }
     let store = DatedStore::open(DATE, DatedConfig::new(&dir).durability(Durability::Os))?;
     put_batches(&store, from..rows)?;
     store.compact()?;
-    let stats = store.stats();
-    merged += stats.merged_rows + stats.rewritten_rows;
     store.close()?;
-    std::fs::write(dir.join(MERGED), merged.to_string())?;
     Ok(dir)
 }
 
