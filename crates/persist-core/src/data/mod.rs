@@ -7,7 +7,7 @@
 //! Kept true: whatever [`normalize`] lets through, DuckDB takes into a JSON column, reads with every JSON function and
 //! exports to Parquet (tried with DuckDB 1.5.5: half a surrogate pair, raw control characters and a byte order mark are
 //! refused there, and so here; `\u0000`, numbers of 400 digits, `1e400` and 5,000 levels are taken).
-//! Normalizing again changes nothing. Reading does not recurse, so no depth of nesting can exhaust the stack.
+//! Normalizing again changes nothing. Reading text does not recurse, so no depth of nesting in it can exhaust the stack.
 //!
 //! Leaves out which fields are special and where their defaults come from (the engine and the model say that), and
 //! extra columns.
