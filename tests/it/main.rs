@@ -4,6 +4,7 @@
 
 mod asynchronous;
 mod documents;
+mod fork;
 mod kill;
 mod layering;
 mod planted;

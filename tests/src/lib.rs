@@ -7,6 +7,7 @@
 mod collection;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
+pub mod fork;
 pub mod kill;
 #[cfg(doctest)]
 mod readme;

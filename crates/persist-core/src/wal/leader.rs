@@ -2,7 +2,6 @@
 //!
 //! It lets go of the lock while it works on files. `ahead.rs` does for it, in time, what takes long.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +12,7 @@ use super::ahead::LaidOut;
 use super::gate::{Gates, Served};
 use super::line::{self, Tail};
 use super::name::SegmentId;
+use super::news;
 use super::writer::{Active, Group, Log, Segment, Shared, Spare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
@@ -36,12 +36,14 @@ impl Log {
         served: Served,
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
     ) -> Result<()> {
+        self.check_process(shared)?;
         shared.leading = true;
         self.take_turn(shared, (served, true), work, |shared| shared.leading = false)
     }
 
     /// Writes the group as the leader, and then syncs it, while others may lead.
     pub(super) fn sync_group(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        self.check_process(shared)?;
         // What others write from here on is not for this sync, even if they do before it begins.
         let last_seq = shared.next_seq.saturating_sub(1);
         shared.syncing = true;
@@ -308,12 +310,7 @@ impl Drop for Turn<'_, '_> {
             // Who is done needs the log's lock no more, and is not to wait for it.
             MutexGuard::unlocked(self.shared, || {
                 self.gates.open(opening);
-                for call in calls {
-                    // One that panics is its owner's loss, and not that of those who are called after it.
-                    if catch_unwind(AssertUnwindSafe(|| call.wake())).is_err() {
-                        tracing::error!("a waker panicked");
-                    }
-                }
+                news::make(calls);
             });
         }
     }

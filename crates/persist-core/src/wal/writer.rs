@@ -16,7 +16,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
 
 use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -25,7 +24,7 @@ use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
-use super::news::News;
+use super::news::{self, News};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
@@ -185,6 +184,8 @@ pub struct Log {
     pub(super) durable: AtomicU64,
     /// What `Shared` calls written, for those who look before they sleep.
     pub(super) written: AtomicU64,
+    /// Whose it is.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -296,6 +297,7 @@ impl Log {
             gates: Gates::default(),
             durable: AtomicU64::new(durable),
             written: AtomicU64::new(durable),
+            process: std::process::id(),
         }
     }
 
@@ -313,6 +315,7 @@ impl Log {
                 return Ok(Append { log: self, shared });
             }
             if shared.is_busy() {
+                self.check_process(&mut shared)?;
                 self.changed.wait(&mut shared);
             } else {
                 self.lead(&mut shared, Served::Unknown, |shared| self.make_room(shared, bytes))?;
@@ -360,6 +363,7 @@ impl Log {
                     continue;
                 }
                 _ => {
+                    self.check_process(&mut shared)?;
                     let place = shared.places.place(seq, reach);
                     self.gates.wait(place, || drop(shared));
                 }
@@ -418,10 +422,7 @@ impl Log {
     /// As [`Log::wait`].
     pub fn rotate(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
     }
 
@@ -436,10 +437,7 @@ impl Log {
         }
         make_durable_folder(self.fs.as_ref(), dir)?;
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         self.lead(&mut shared, Served::Unknown, |shared| {
             self.end_segment(shared)?;
             dir.clone_into(&mut shared.dir);
@@ -476,7 +474,7 @@ impl Log {
         drop(shared);
         self.changed.notify_all();
         self.gates.open(opening);
-        calls.into_iter().for_each(Waker::wake);
+        news::make(calls);
     }
 
     /// Makes all lines durable, closes the segment and refuses further lines.
@@ -485,13 +483,34 @@ impl Log {
     /// As [`Log::wait`]; the log is closed then, too.
     pub fn close(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         // First: a line that came between would neither be refused nor be in the segment.
         shared.refuse(ErrorKind::Closed, "the store was closed");
         self.lead(&mut shared, Served::Unknown, |shared| self.end_segment(shared))
+    }
+
+    /// Waits until segments may be closed and started.
+    fn wait_for_turn(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        while shared.is_busy() {
+            self.check_process(shared)?;
+            self.changed.wait(shared);
+        }
+        shared.usable()
+    }
+
+    /// Refuses everything in a process that was forked from the one that made the log. It has none of the other threads, so
+    /// that nobody would come whom it waits for, and its writes would go over those of the process that goes on.
+    pub(super) fn check_process(&self, shared: &mut Shared) -> Result<()> {
+        if self.is_forked() {
+            shared.refuse(ErrorKind::Poisoned, "the process was forked from the one that opened the store");
+            return shared.usable();
+        }
+        Ok(())
+    }
+
+    /// Whether this process was forked from the one that made the log.
+    pub fn is_forked(&self) -> bool {
+        std::process::id() != self.process && !planted("child-goes-on")
     }
 
     /// The error that further lines would get, if any.
