@@ -5,6 +5,7 @@
 mod asynchronous;
 mod documents;
 mod eio;
+mod fork;
 mod full;
 mod kill;
 mod layering;

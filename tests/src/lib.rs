@@ -8,6 +8,7 @@ mod collection;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
 pub mod eio;
+pub mod fork;
 pub mod full;
 pub mod kill;
 pub mod power;

@@ -63,7 +63,7 @@
 //!
 #![cfg_attr(feature = "duckdb", doc = "```")]
 #![cfg_attr(not(feature = "duckdb"), doc = "```ignore")]
-//! use persist_core::data::{Rules, normalize, to_json};
+//! use persist_core::data::{Rules, normalize_value};
 //! use persist_core::{Column, Engine, Entry, Event, Location, Model, Options, Since, Source};
 //!
 //! #[derive(Debug)]
@@ -90,8 +90,7 @@
 //! let location = Location { dir, log_folder: None, database, purpose: "seats".to_owned() };
 //! let seats: Engine<Seats> = Engine::open(&location, Options::default())?;
 //!
-//! let data = to_json(&serde_json::json!({"taken_by": "Ada"}))?;
-//! let data = normalize(&data, &[], &Rules::default())?;
+//! let data = normalize_value(&serde_json::json!({"taken_by": "Ada"}), &[], &Rules::default())?;
 //! seats.put(Entry::new("12A", (), data.text), None)?; // on disk when it returns
 //!
 //! assert!(seats.get("12A", &[]).is_some());

@@ -28,6 +28,7 @@ pub struct Lock {
     file: File,
     path: PathBuf,
     holder: String,
+    process: u32,
     marker: Mutex<Option<PathBuf>>,
 }
 
@@ -52,8 +53,9 @@ impl Lock {
             }
             return Err(Error::new(ErrorKind::Locked, message).with_source(error));
         }
-        let holder = format!("pid {} on {}, {purpose}\n", std::process::id(), host());
-        let lock = Self { file, path: path.to_owned(), holder, marker: Mutex::default() };
+        let process = std::process::id();
+        let holder = format!("pid {process} on {}, {purpose}\n", host());
+        let lock = Self { file, path: path.to_owned(), holder, process, marker: Mutex::default() };
         tell(&lock.file, &lock.holder).map_err(|error| Error::io("cannot write the lock", path, error))?;
         Ok(lock)
     }
@@ -95,6 +97,10 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // A process that was forked shares the lock's file with the holder: to unlock it would unlock it for both.
+            return;
+        }
         // Before the lock is let go: the next holder may have a marker of that name. And a name left behind would name a
         // process that holds nothing.
         if let Some(marker) = self.marker.get_mut().take() {

@@ -1,6 +1,6 @@
 //! One write, with whatever is said beside the data, and several as one step.
 
-use persist_core::data::{normalize, to_json};
+use persist_core::data::normalize_value;
 use persist_core::request::{self, Condition};
 use persist_core::{Durability, Entry, Result};
 use serde::Serialize;
@@ -24,7 +24,7 @@ impl<'a, T> Put<'a, T> {
     }
 
     fn request<D: Serialize + ?Sized>(&mut self, store: &KvStore, data: &D) -> Result<request::Put<Kv>> {
-        let data = normalize(&to_json(data)?, &[], &store.rules)?;
+        let data = normalize_value(data, &[], &store.rules)?;
         Ok(request::Put::new(Entry::new(self.key, (), data.text)).when(self.condition))
     }
 }

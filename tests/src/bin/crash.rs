@@ -2,13 +2,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use persist_test_utils::{Kind, Subject};
-use persist_tests::{CollectionSubject, DatedSubject, Task, eio, full, kill, power, stop};
+use persist_tests::{CollectionSubject, DatedSubject, Task, eio, fork, full, kill, power, stop};
 
 /// Runs one of the fault tests and says what it found.
 #[derive(Debug, Parser)]
@@ -36,6 +36,9 @@ struct Arguments {
     /// Internal: the process that is killed, its folder, its seed, and how far each writer has come.
     #[arg(long, hide = true, num_args = 3, value_names = ["DIR", "SEED", "DONE"])]
     child: Option<Vec<String>>,
+    /// Internal: the process that forks while it has a store open, and its folder.
+    #[arg(long, hide = true, value_name = "DIR")]
+    fork: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -57,9 +60,9 @@ fn is_row(text: &str) -> Result<u8, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.store {
-        Store::Dated => run::<DatedSubject>(&arguments),
-        Store::Collection => run::<CollectionSubject>(&arguments),
+    let done = match (&arguments.fork, arguments.store) {
+        (Some(dir), _) => fork::process(dir),
+        (None, store) => run_for(store, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,6 +73,13 @@ fn main() -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run_for(store: Store, arguments: &Arguments) -> Result<(), String> {
+    match store {
+        Store::Dated => run::<DatedSubject>(arguments),
+        Store::Collection => run::<CollectionSubject>(arguments),
     }
 }
 

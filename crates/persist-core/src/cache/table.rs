@@ -68,14 +68,17 @@ impl<T: Hashed> Table<T> {
 
     /// Keeps the entries that `is_kept` says so of.
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&mut T) -> bool) {
+        let before = self.used;
         for place in &mut self.places {
             if place.as_mut().is_some_and(|entry| !is_kept(entry)) {
                 *place = None;
                 self.used -= 1;
             }
         }
-        // Those that stay may lie nearer to their places now, and have to.
-        self.resize((self.used * 3 / 2).max(8));
+        if self.used < before {
+            // Those that stay may lie nearer to their places now, and have to.
+            self.resize((self.used * 3 / 2).max(8));
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -156,5 +159,16 @@ mod tests {
             assert!(n < 100 || (0.63..=0.81).contains(&full), "{full} after {n}");
         }
         assert_eq!(size_of::<Option<super::super::Group<super::super::tests::Parted>>>(), 16);
+    }
+
+    #[test]
+    fn a_table_that_keeps_all_stays_as_it_is() {
+        let mut table = Table::new();
+        (0..1_000_u32).for_each(|n| table.insert((n.wrapping_mul(0x9E37_79B9), n)));
+        let places = table.places.as_ptr();
+        table.retain(|_| true);
+        assert_eq!(table.places.as_ptr(), places);
+        table.retain(|(_, n)| *n != 7);
+        assert_ne!(table.places.as_ptr(), places);
     }
 }

@@ -1,27 +1,38 @@
 //! The containers that are open during a pass, and the names in them: for paths, and to find a name that stands twice.
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use smallvec::SmallVec;
-
 /// Up to so many names are compared one by one, by their tags: up to here that is quicker than hashing them.
 const COMPARED: usize = 64;
+/// A thread keeps lists that take no more than this for its next record.
+const KEPT_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static KEPT: Cell<Frames> = Cell::default();
+}
 
 /// The open containers, outermost first.
-#[derive(Debug)]
-pub(super) struct Frames<'s> {
-    frames: SmallVec<[Frame<'s>; 2]>,
-    /// The names of all open objects, each object's behind those of the one around it.
-    names: SmallVec<[Cow<'s, str>; 16]>,
-    /// The tag of each name: equal for equal names, and seldom for others.
-    tags: SmallVec<[u64; 16]>,
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    frames: Vec<Frame>,
+    names: Names,
     limit: usize,
 }
 
+/// The names of all open objects, each object's behind those of the one around it.
+#[derive(Debug, Default)]
+struct Names {
+    texts: Vec<u8>,
+    /// Where the text of each name ends. It begins where that of the one before ends.
+    ends: Vec<usize>,
+    /// The tag of each name: equal for equal names, and seldom for others.
+    tags: Vec<u64>,
+}
+
 #[derive(Debug)]
-struct Frame<'s> {
+struct Frame {
     object: bool,
     /// Where the frame's own names begin.
     names_from: usize,
@@ -30,7 +41,7 @@ struct Frame<'s> {
     /// Whether a string that stands here next may be a timestamp.
     converts: bool,
     /// All names of an object that has more than are compared one by one.
-    seen: Option<HashSet<Cow<'s, str>>>,
+    seen: Option<HashSet<Box<[u8]>>>,
 }
 
 /// What a path leads to.
@@ -42,9 +53,51 @@ pub(super) enum Within {
     Name,
 }
 
-impl<'s> Frames<'s> {
+impl Names {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn push(&mut self, name: &str, tag: u64) {
+        self.texts.extend_from_slice(name.as_bytes());
+        self.ends.push(self.texts.len());
+        self.tags.push(tag);
+    }
+
+    /// Forgets the names from this one on.
+    fn truncate(&mut self, from: usize) {
+        self.texts.truncate(self.start(from));
+        self.ends.truncate(from);
+        self.tags.truncate(from);
+    }
+
+    /// The names from this one on.
+    fn from(&self, from: usize) -> impl Iterator<Item = &[u8]> {
+        let mut start = self.start(from);
+        self.ends.iter().skip(from).map(move |end| {
+            let name = self.texts.get(start..*end).unwrap_or_default();
+            start = *end;
+            name
+        })
+    }
+
+    fn start(&self, at: usize) -> usize {
+        at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+}
+
+impl Frames {
     pub(super) fn new(limit: usize) -> Self {
-        Self { frames: SmallVec::new(), names: SmallVec::new(), tags: SmallVec::new(), limit }
+        let mut frames = KEPT.take();
+        frames.limit = limit;
+        frames
+    }
+
+    /// Ends the use of these, all of which are closed.
+    pub(super) fn end(self) {
+        if self.names.texts.capacity() + self.frames.capacity() * size_of::<Frame>() <= KEPT_BYTES {
+            KEPT.set(self);
+        }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -84,7 +137,6 @@ impl<'s> Frames<'s> {
     pub(super) fn close(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.names.truncate(frame.names_from);
-            self.tags.truncate(frame.names_from);
         }
     }
 
@@ -95,24 +147,23 @@ impl<'s> Frames<'s> {
     }
 
     /// Begins a member of the innermost object; `false` where it has one of that name.
-    pub(super) fn name(&mut self, name: Cow<'s, str>, converts: bool) -> bool {
+    pub(super) fn name(&mut self, name: &str, converts: bool) -> bool {
         let Some(frame) = self.frames.last_mut() else { return true };
         frame.converts = converts;
-        let before = self.names.get(frame.names_from..).unwrap_or_default();
-        let tag = tag(&name);
+        let (names, from) = (&mut self.names, frame.names_from);
+        let tag = tag(name);
         let fresh = match &mut frame.seen {
-            Some(seen) => seen.insert(name.clone()),
-            None if before.len() < COMPARED => {
-                let tags = self.tags.get(frame.names_from..).unwrap_or_default();
-                !tags.contains(&tag) || !before.contains(&name)
+            Some(seen) => seen.insert(name.as_bytes().into()),
+            None if names.len() - from < COMPARED => {
+                let tags = names.tags.get(from..).unwrap_or_default();
+                !tags.contains(&tag) || !names.from(from).any(|before| before == name.as_bytes())
             }
             None => {
-                let seen = frame.seen.insert(before.iter().cloned().collect());
-                seen.insert(name.clone())
+                let seen = frame.seen.insert(names.from(from).map(Box::from).collect());
+                seen.insert(name.as_bytes().into())
             }
         };
-        self.names.push(name);
-        self.tags.push(tag);
+        names.push(name, tag);
         fresh
     }
 
@@ -125,8 +176,9 @@ impl<'s> Frames<'s> {
             if !frame.object {
                 let _ = write!(path, "[{}]", frame.element);
             } else if inner.is_some() || within == Within::Value {
-                let names = self.names.get(frame.names_from..inner.map_or(self.names.len(), |inner| inner.names_from));
-                step(&mut path, names.and_then(<[_]>::last).map_or("", AsRef::as_ref));
+                let last = inner.map_or(self.names.len(), |inner| inner.names_from).saturating_sub(1);
+                let name = self.names.from(last.max(frame.names_from)).next().unwrap_or_default();
+                step(&mut path, &String::from_utf8_lossy(name));
             }
         }
         path

@@ -4,8 +4,9 @@
 //! fields; so numbers keep every digit and strings their escapes. What stays is copied in runs, as long as can be.
 //! Open containers are kept in a list of at most `max_depth`, not on the stack.
 
+use super::form::Form;
 use super::lexer::{self, Fault, Literal};
-use super::names::{Frames, Within};
+use super::names::Within;
 use super::special::{Given, Resolved, Special};
 use crate::error::{Error, Result};
 use crate::timestamp::{Timestamp, TimestampPolicy};
@@ -58,59 +59,54 @@ pub struct Normalized<'a> {
 /// is not JSON or not an object; is larger or deeper than the rules allow; has a name twice in one object, escapes
 /// resolved; has half a surrogate pair in a string; or has a special field of the wrong kind.
 pub fn normalize<'a>(json: &str, specials: &[Special<'a>], rules: &Rules) -> Result<Normalized<'a>> {
-    let mut pass = Pass {
-        text: json,
-        bytes: json.as_bytes(),
-        at: 0,
-        copied: 0,
-        // Room for a timestamp and a name that are appended.
-        out: String::with_capacity(json.len() + 96),
-        frames: Frames::new(rules.max_depth),
-        specials,
-        fields: vec![None; specials.len()],
-        replacing: None,
-        policy: &rules.timestamps,
-    };
-    pass.run()?;
-    if pass.out.len() > rules.max_bytes {
-        let (found, limit) = (pass.out.len(), rules.max_bytes);
-        return Err(Error::input(format!("data takes {found} bytes of JSON text, more than the {limit} allowed")));
+    let mut form = Form::new(json.len(), specials, rules);
+    let mut pass = Pass::new(json, &mut form);
+    pass.blanks();
+    if pass.peek() != Some(b'{') {
+        return Err(Error::input("data is not a JSON object"));
     }
-    let fields = pass.fields.into_iter().map(|field| field.unwrap_or(Resolved::Null)).collect();
-    Ok(Normalized { text: pass.out, fields })
+    pass.whole(None)?;
+    form.finish(rules)
 }
 
-struct Pass<'s, 'a, 'r> {
+/// Puts the text of a value where the form stands, normalized.
+pub(super) fn put_text<'a>(text: &str, special: Option<usize>, form: &mut Form<'a, '_>) -> Result<()> {
+    let mut pass = Pass::new(text, form);
+    pass.blanks();
+    pass.whole(special)
+}
+
+struct Pass<'s, 'f, 'a, 'r> {
     text: &'s str,
     bytes: &'s [u8],
     at: usize,
-    /// What comes before this is in `out`, or left out of it.
+    /// What comes before this is in the form, or left out of it.
     copied: usize,
-    out: String,
-    frames: Frames<'s>,
-    specials: &'r [Special<'a>],
-    fields: Vec<Option<Resolved<'a>>>,
-    /// The special field whose value is passed over, and how long `out` was before that value.
-    replacing: Option<(usize, usize)>,
-    policy: &'r TimestampPolicy,
+    form: &'f mut Form<'a, 'r>,
 }
 
-impl<'s, 'a> Pass<'s, 'a, '_> {
-    fn run(&mut self) -> Result<()> {
-        self.blanks();
-        if self.peek() != Some(b'{') {
-            return Err(Error::input("data is not a JSON object"));
-        }
-        let mut value_follows = true;
+impl<'s, 'f, 'a, 'r> Pass<'s, 'f, 'a, 'r> {
+    fn new(text: &'s str, form: &'f mut Form<'a, 'r>) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, copied: 0, form }
+    }
+
+    /// Reads the one value that the text is, and that may be a special field.
+    fn whole(&mut self, special: Option<usize>) -> Result<()> {
+        let depth = self.form.frames.depth();
+        let mut value_follows = match special {
+            Some(index) => self.special(index).map(|()| false)?,
+            None => true,
+        };
         loop {
             if value_follows && self.value()? {
                 continue;
             }
             // A value has ended: so may the containers around it.
-            match self.frames.innermost() {
-                None => break,
-                Some(_) if self.replacing.is_some() && self.frames.depth() == 1 => self.replaced(),
-                Some(_) => {}
+            if self.form.frames.depth() == depth {
+                break;
+            }
+            if self.form.end_value() {
+                self.copied = self.at;
             }
             value_follows = self.next_in_container()?;
         }
@@ -130,11 +126,11 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
             Some(b'"') => {
                 let start = self.at + 1;
                 let literal = self.string(Within::Value)?;
-                if self.frames.converts()
+                if self.form.frames.converts()
                     && let Some(at) = timestamp(literal)
                 {
                     self.copy_to(start);
-                    at.emit(|part| self.out.push_str(part));
+                    at.emit(|part| self.form.out.push_str(part));
                     self.copied = self.at - 1;
                 }
                 Ok(false)
@@ -151,10 +147,7 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
     }
 
     fn open(&mut self, object: bool) -> Result<bool> {
-        if !self.frames.open(object) {
-            let (path, limit) = (self.frames.path(Within::Value), self.frames.limit());
-            return Err(Error::input(format!("{path} is nested deeper than the {limit} levels allowed")));
-        }
+        self.form.open(object)?;
         self.at += 1;
         self.blanks();
         if self.peek() == Some(if object { b'}' } else { b']' }) {
@@ -167,7 +160,7 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
     /// Goes on behind a value: `true` where another follows in the same container, `false` where that has ended too.
     fn next_in_container(&mut self) -> Result<bool> {
         self.blanks();
-        let object = self.frames.innermost() == Some(true);
+        let object = self.form.frames.innermost() == Some(true);
         match (self.peek(), object) {
             (Some(b','), _) => {
                 self.at += 1;
@@ -175,7 +168,7 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
                 if object {
                     self.member()
                 } else {
-                    self.frames.next_element();
+                    self.form.frames.next_element();
                     Ok(true)
                 }
             }
@@ -190,11 +183,12 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
     }
 
     fn close(&mut self) {
-        if self.frames.depth() == 1 {
-            self.append_missing();
+        if self.form.frames.depth() == 1 {
+            self.copy_to(self.at);
+            self.form.append_missing();
         }
         self.at += 1;
-        self.frames.close();
+        self.form.frames.close();
     }
 
     /// Reads a name and its colon; `true` where its value follows, `false` where that was a special field and is read.
@@ -209,33 +203,21 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
         }
         self.at += 1;
         self.blanks();
-        let special = match self.frames.depth() {
-            1 => self.specials.iter().enumerate().find(|(_, special)| special.name == name),
-            _ => None,
-        };
-        let converts = match self.policy {
-            TimestampPolicy::All => true,
-            TimestampPolicy::Fields(names) => names.contains(name.as_ref()),
-            TimestampPolicy::Off => false,
-        };
-        if !self.frames.name(name, converts) {
-            return Err(Error::input(format!("{} stands there twice", self.frames.path(Within::Value))));
-        }
-        match special {
+        match self.form.name(&name)? {
             None => Ok(true),
             Some((index, Special { given: Given::Argument(_), .. })) => {
                 self.copy_to(self.at);
-                self.replacing = Some((index, self.out.len()));
+                self.form.replace(index);
                 Ok(true)
             }
-            Some((index, special)) => self.special(index, special).map(|()| false),
+            Some((index, _)) => self.special(index).map(|()| false),
         }
     }
 
     /// Reads the value of a special field that no argument replaces.
-    fn special(&mut self, index: usize, special: &Special<'a>) -> Result<()> {
+    fn special(&mut self, index: usize) -> Result<()> {
         let start = self.at;
-        let kind = special.kind;
+        let kind = self.form.kind(index);
         let found = match self.peek() {
             Some(b'"') => kind.of_string(self.string(Within::Value)?),
             Some(b'-' | b'0'..=b'9') => kind.of_number(self.number()?),
@@ -248,55 +230,12 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
             Some(b'[') => Err(kind.wants("an array")),
             _ => return Err(self.malformed(start, "no value begins like this")),
         };
-        let mut found: Resolved<'a> =
-            found.map_err(|why| Error::input(format!("{}: {why}", self.frames.path(Within::Value))))?;
-        if let (Resolved::Null, Given::Default(default)) = (&found, &special.given) {
-            found = default.clone();
+        if self.form.field(index, found)? {
             self.copy_to(start);
-            found.write(&mut self.out);
-            self.copied = self.at;
-        } else if let Resolved::Timestamp(_) = found {
-            self.copy_to(start);
-            found.write(&mut self.out);
+            self.form.write_field(index);
             self.copied = self.at;
         }
-        self.set(index, found);
         Ok(())
-    }
-
-    /// Ends the value that an argument replaces: takes back what was copied of it.
-    fn replaced(&mut self) {
-        let Some((index, before)) = self.replacing.take() else { return };
-        self.out.truncate(before);
-        self.copied = self.at;
-        if let Some(Special { given: Given::Argument(value), .. }) = self.specials.get(index) {
-            value.write(&mut self.out);
-            self.set(index, value.clone());
-        }
-    }
-
-    /// Appends the special fields that the object, which is about to end, does not have.
-    fn append_missing(&mut self) {
-        let mut first = self.frames.is_empty();
-        for (index, special) in self.specials.iter().enumerate() {
-            let absent = self.fields.get(index).is_some_and(Option::is_none);
-            if let (true, Given::Default(value) | Given::Argument(value)) = (absent, &special.given) {
-                self.copy_to(self.at);
-                if !std::mem::take(&mut first) {
-                    self.out.push(',');
-                }
-                lexer::quote(special.name, &mut self.out);
-                self.out.push(':');
-                value.write(&mut self.out);
-                self.set(index, value.clone());
-            }
-        }
-    }
-
-    fn set(&mut self, index: usize, value: Resolved<'a>) {
-        if let Some(field) = self.fields.get_mut(index) {
-            *field = Some(value);
-        }
     }
 
     #[inline]
@@ -316,7 +255,7 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
             Fault::Malformed(at, what) => self.malformed(at, what),
             Fault::LoneSurrogate => {
                 let place = if within == Within::Name { " in a name" } else { "" };
-                let path = self.frames.path(within);
+                let path = self.form.frames.path(within);
                 Error::input(format!("{path} has half a surrogate pair (such as \\ud800 alone){place}"))
             }
         }
@@ -360,7 +299,7 @@ impl<'s, 'a> Pass<'s, 'a, '_> {
 
     /// Copies what has not been copied yet, up to a position.
     fn copy_to(&mut self, end: usize) {
-        self.out.push_str(self.text.get(self.copied..end).unwrap_or_default());
+        self.form.out.push_str(self.text.get(self.copied..end).unwrap_or_default());
         self.copied = end;
     }
 

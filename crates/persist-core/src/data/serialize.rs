@@ -1,19 +1,28 @@
-//! JSON text of anything that serializes, without the silence of `serde_json` about NaN.
+//! From a value to the normalized form in one pass, with nothing in between.
 //!
-//! `serde_json` writes `null` for a number that is not finite, and what was a measurement is gone unnoticed. The
-//! serializer here stands between a value and `serde_json`'s: it looks at floats and hands on everything else, so that
-//! what relies on the name of a struct (`RawValue`) works as it does there.
-//!
-//! A path is put together only after a float was refused, on the way out; until then a guard costs next to nothing.
+//! Kept true: [`normalize_value`] makes what [`normalize`](super::normalize) makes of [`to_json`]'s text, and that text is
+//! `serde_json`'s, which writes the numbers and keys here too; but NaN and infinities, which it would write as `null`,
+//! are refused: what was a measurement would be gone unnoticed.
 
-use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::io;
 
-use serde::Serialize;
-use serde::ser;
+use serde::ser::{self, Error as _, Serialize, SerializeSeq as _};
+use serde_json::Value;
 
-use super::names::step;
+use super::form::Form;
+use super::lexer::{self, Literal};
+use super::names::Within;
+use super::normalize::{self, Normalized, Rules};
+use super::special::{Given, Resolved, Special};
 use crate::error::{Error, Result};
+use crate::timestamp::{Timestamp, TimestampPolicy};
+
+/// What a record usually takes, so that its text need not be moved while it grows.
+const USUAL_BYTES: usize = 512;
+/// Names of structs that serialize to text which is JSON already: a `RawValue` and, with the feature
+/// `arbitrary_precision` of `serde_json`, a `Number`.
+const JSON_TEXTS: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
 /// The JSON text of anything that serializes: a struct, a map, a [`serde_json::Value`], a
 /// [`RawValue`](serde_json::value::RawValue), which keeps its text.
@@ -33,142 +42,218 @@ use crate::error::{Error, Result};
 /// [`Input`](crate::ErrorKind::Input) where a float at any depth is NaN or infinite, naming the field, and where the
 /// value does not serialize, as a map whose keys are no text.
 pub fn to_json(data: &(impl Serialize + ?Sized)) -> Result<String> {
-    let trail = Trail::default();
-    let mut bytes = Vec::with_capacity(256);
-    let written = Guarded { value: data, trail: &trail }.serialize(&mut serde_json::Serializer::new(&mut bytes));
-    written.map_err(|error| {
-        let message = match trail.0.into_inner() {
-            Some(refused) => refused.message(),
-            None => format!("data does not serialize to JSON: {error}"),
-        };
-        Error::input(message).with_source(error)
-    })?;
-    String::from_utf8(bytes).map_err(|error| Error::input("data serializes to invalid UTF-8").with_source(error))
+    static ANYTHING: Rules = Rules { max_bytes: usize::MAX, max_depth: usize::MAX, timestamps: TimestampPolicy::Off };
+    let mut writer = Writer::new(&[], &ANYTHING, false);
+    writer.whole(data)?;
+    Ok(writer.form.finish(&ANYTHING)?.text)
 }
 
-/// The float that was refused, if one was, and the way from it to the root.
-#[derive(Debug, Default)]
-struct Trail(RefCell<Option<Refused>>);
-
-#[derive(Debug)]
-struct Refused {
-    float: f64,
-    steps: Vec<Step>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Name(String),
-    Element(usize),
-}
-
-impl Refused {
-    fn message(&self) -> String {
-        let mut path = String::from("data");
-        for way in self.steps.iter().rev() {
-            match way {
-                Step::Name(name) => step(&mut path, name),
-                Step::Element(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
-        format!("{path}: {} is no number of JSON", self.float)
+/// Brings anything that serializes to an object into its normalized form, as [`normalize`](super::normalize) does with
+/// text.
+///
+/// ```
+/// use persist_core::data::{Rules, normalize_value};
+/// use serde_json::json;
+///
+/// let data = normalize_value(&json!({"due": "2025-01-15"}), &[], &Rules::default())?;
+/// assert_eq!(data.text, r#"{"due":"2025-01-15T00:00:00+00:00"}"#);
+/// # Ok::<(), persist_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`to_json`] and [`normalize`](super::normalize).
+pub fn normalize_value<'a>(
+    data: &(impl Serialize + ?Sized),
+    specials: &[Special<'a>],
+    rules: &Rules,
+) -> Result<Normalized<'a>> {
+    let mut writer = Writer::new(specials, rules, true);
+    writer.whole(data)?;
+    if !writer.form.out.starts_with('{') {
+        return Err(Error::input("data is not a JSON object"));
     }
+    writer.form.finish(rules)
 }
 
-impl Trail {
+/// Why a value is not taken.
+#[derive(Debug)]
+struct Refused(Box<Error>);
+
+type Done = Result<(), Refused>;
+
+impl From<Error> for Refused {
     #[cold]
-    fn refuse<E: ser::Error>(&self, float: f64) -> E {
-        *self.0.borrow_mut() = Some(Refused { float, steps: Vec::new() });
-        E::custom("not a finite number")
+    fn from(error: Error) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl ser::Error for Refused {
+    fn custom<T: Display>(message: T) -> Self {
+        Error::input(format!("data does not serialize to JSON: {message}")).into()
+    }
+}
+
+/// The serializer.
+struct Writer<'a, 'r> {
+    form: Form<'a, 'r>,
+    /// The special field whose value comes next.
+    special: Option<usize>,
+    /// A key, on its way to text.
+    key: Vec<u8>,
+    /// Whether text that is JSON already is normalized, and no name may stand twice.
+    is_strict: bool,
+    /// A value was refused, so what is written is cut short: whoever serializes might pass over it.
+    is_cut: bool,
+}
+
+impl<'a, 'r> Writer<'a, 'r> {
+    fn new(specials: &'r [Special<'a>], rules: &'r Rules, is_strict: bool) -> Self {
+        let form = Form::new(USUAL_BYTES, specials, rules);
+        Self { form, special: None, key: Vec::new(), is_strict, is_cut: false }
     }
 
-    /// Lets an error pass out of a member or element, noting which.
-    #[inline]
-    fn passed<T, E>(&self, result: Result<T, E>, step: impl FnOnce() -> Step) -> Result<T, E> {
-        if result.is_err()
-            && let Some(refused) = self.0.borrow_mut().as_mut()
-        {
-            refused.steps.push(step());
+    fn whole(&mut self, data: &(impl Serialize + ?Sized)) -> Result<()> {
+        self.value(data).map_err(|Refused(error)| *error)?;
+        if self.is_cut {
+            return Err(Error::input("data does not serialize to JSON: a part of it was refused"));
         }
-        result
-    }
-}
-
-struct Guarded<'t, T: ?Sized> {
-    value: &'t T,
-    trail: &'t Trail,
-}
-
-impl<T: Serialize + ?Sized> Serialize for Guarded<'_, T> {
-    #[inline]
-    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Guard { inner: serializer, trail: self.trail, element: 0, key: None, variant: None })
-    }
-}
-
-/// A serializer, or the part of one that takes the members of a container.
-struct Guard<'t, S> {
-    inner: S,
-    trail: &'t Trail,
-    /// The element that comes next, in a sequence.
-    element: usize,
-    /// The key whose value comes next, in a map that hands over keys and values apart.
-    key: Option<String>,
-    /// The variant of an enum around the members, which is a member itself.
-    variant: Option<&'static str>,
-}
-
-impl<'t, S> Guard<'t, S> {
-    #[inline]
-    fn around<T, E>(self, container: impl FnOnce(S) -> Result<T, E>) -> Result<Guard<'t, T>, E> {
-        Ok(Guard { inner: container(self.inner)?, trail: self.trail, element: 0, key: None, variant: None })
+        Ok(())
     }
 
-    /// Puts a member or element; where that fails, notes which.
     #[inline]
-    fn put<E>(
-        &mut self,
-        put: impl FnOnce(&mut S, &'t Trail) -> Result<(), E>,
-        step: impl FnOnce() -> Step,
-    ) -> Result<(), E> {
-        let result = self.trail.passed(put(&mut self.inner, self.trail), step);
-        match self.variant {
-            None => result,
-            Some(variant) => self.trail.passed(result, || Step::Name(variant.to_owned())),
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Done {
+        value.serialize(self)
+    }
+
+    fn scalar(&mut self, value: impl Serialize) -> Done {
+        let start = self.form.out.len();
+        value.serialize(&mut serde_json::Serializer::new(Ascii(&mut self.form.out))).map_err(Refused::custom)?;
+        if let Some(index) = self.special.take() {
+            let kind = self.form.kind(index);
+            let found = match self.form.out.get(start..).unwrap_or_default() {
+                "true" | "false" => Err(kind.wants("a boolean")),
+                number => kind.of_number(number),
+            };
+            self.form.field(index, found)?;
         }
+        Ok(())
+    }
+
+    fn float<F: Serialize + Display + Into<f64> + Copy>(&mut self, float: F) -> Done {
+        if !float.into().is_finite() {
+            let path = self.form.frames.path(Within::Value);
+            return Err(Error::input(format!("{path}: {float} is no number of JSON")).into());
+        }
+        self.scalar(float)
+    }
+
+    fn null(&mut self) -> Done {
+        match self.special.take() {
+            Some(index) if self.form.field(index, Ok(Resolved::Null))? => self.form.write_field(index),
+            _ => self.form.out.push_str("null"),
+        }
+        Ok(())
+    }
+
+    /// Text that is JSON already.
+    fn json(&mut self, text: &str) -> Done {
+        if self.is_strict {
+            normalize::put_text(text, self.special.take(), &mut self.form)?;
+        } else {
+            self.form.out.push_str(text);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn open(&mut self, object: bool) -> Done {
+        if let Some(index) = self.special.take() {
+            let found = if object { "an object" } else { "an array" };
+            self.form.field(index, Err(self.form.kind(index).wants(found)))?;
+        }
+        self.form.open(object)?;
+        self.form.out.push(if object { '{' } else { '[' });
+        Ok(())
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        if self.form.frames.depth() == 1 {
+            self.form.append_missing();
+        }
+        self.form.out.push(if self.form.frames.innermost() == Some(true) { '}' } else { ']' });
+        self.form.frames.close();
+    }
+
+    /// Begins a member, whose name stands in `out`.
+    #[inline]
+    fn begin_member(&mut self, name: &str) -> Done {
+        self.form.out.push(':');
+        match self.form.name(name) {
+            Err(_) if !self.is_strict => {}
+            Err(error) => return Err(error.into()),
+            Ok(None) => {}
+            Ok(Some((index, Special { given: Given::Argument(_), .. }))) => self.form.replace(index),
+            Ok(Some((index, _))) => self.special = Some(index),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Done {
+        lexer::quote(name, &mut self.form.out);
+        self.begin_member(name)?;
+        self.value(value)?;
+        self.form.end_value();
+        Ok(())
     }
 }
 
-/// A key as the text it becomes; only for messages.
-fn key_text(key: &(impl Serialize + ?Sized)) -> String {
-    match serde_json::to_value(key) {
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
+/// Takes what `serde_json` writes, which is text.
+struct Ascii<'o>(&'o mut String);
+
+impl io::Write for Ascii<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(std::str::from_utf8(bytes).map_err(io::Error::other)?);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-macro_rules! hand_on {
+macro_rules! scalars {
     ($($method:ident($type:ty),)*) => {
         $(#[inline]
-        fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
-            self.inner.$method(value)
+        fn $method(self, value: $type) -> Done {
+            self.scalar(value)
         })*
     };
 }
 
-impl<'t, S: ser::Serializer> ser::Serializer for Guard<'t, S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-    type SerializeSeq = Guard<'t, S::SerializeSeq>;
-    type SerializeTuple = Guard<'t, S::SerializeTuple>;
-    type SerializeTupleStruct = Guard<'t, S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Guard<'t, S::SerializeTupleVariant>;
-    type SerializeMap = Guard<'t, S::SerializeMap>;
-    type SerializeStruct = Guard<'t, S::SerializeStruct>;
-    type SerializeStructVariant = Guard<'t, S::SerializeStructVariant>;
+impl<'w, 'a, 'r> ser::Serializer for &'w mut Writer<'a, 'r> {
+    type Ok = ();
+    type Error = Refused;
+    type SerializeSeq = Container<'w, 'a, 'r>;
+    type SerializeTuple = Container<'w, 'a, 'r>;
+    type SerializeTupleStruct = Container<'w, 'a, 'r>;
+    type SerializeTupleVariant = Container<'w, 'a, 'r>;
+    type SerializeMap = Container<'w, 'a, 'r>;
+    type SerializeStruct = Container<'w, 'a, 'r>;
+    type SerializeStructVariant = Container<'w, 'a, 'r>;
 
-    hand_on! {
+    scalars! {
         serialize_bool(bool),
         serialize_i8(i8),
         serialize_i16(i16),
@@ -180,133 +265,269 @@ impl<'t, S: ser::Serializer> ser::Serializer for Guard<'t, S> {
         serialize_u32(u32),
         serialize_u64(u64),
         serialize_u128(u128),
-        serialize_char(char),
-        serialize_str(&str),
-        serialize_bytes(&[u8]),
-        serialize_unit_struct(&'static str),
+    }
+
+    fn serialize_f32(self, value: f32) -> Done {
+        self.float(value)
+    }
+
+    fn serialize_f64(self, value: f64) -> Done {
+        self.float(value)
+    }
+
+    fn serialize_char(self, value: char) -> Done {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Done {
+        if let Some(index) = self.special.take() {
+            // As text it stands between quotes with escapes, but those are resolved before anything is made of it.
+            let found = self.form.kind(index).of_string(Literal { raw: text, escaped: false });
+            if self.form.field(index, found)? {
+                self.form.write_field(index);
+                return Ok(());
+            }
+        } else if self.form.frames.converts()
+            && let Some(at) = Timestamp::parse(text)
+        {
+            Resolved::Timestamp(at).write(&mut self.form.out);
+            return Ok(());
+        }
+        lexer::quote(text, &mut self.form.out);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Done {
+        let mut elements = self.serialize_seq(Some(bytes.len()))?;
+        bytes.iter().try_for_each(|byte| elements.serialize_element(byte))?;
+        elements.end()
+    }
+
+    fn serialize_none(self) -> Done {
+        self.null()
     }
 
     #[inline]
-    fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.inner.serialize_f32(value) } else { Err(self.trail.refuse(value.into())) }
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Done {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Done {
+        self.null()
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Done {
+        self.null()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Done {
+        self.serialize_str(variant)
     }
 
     #[inline]
-    fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.inner.serialize_f64(value) } else { Err(self.trail.refuse(value)) }
-    }
-
-    #[inline]
-    fn serialize_none(self) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_none()
-    }
-
-    #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&Guarded { value, trail: self.trail })
-    }
-
-    #[inline]
-    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_unit()
-    }
-
-    #[inline]
-    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_unit_variant(name, index, variant)
-    }
-
-    #[inline]
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Guarded { value, trail: self.trail })
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Done {
+        value.serialize(self)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
-        name: &'static str,
-        index: u32,
+        _: &'static str,
+        _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<S::Ok, S::Error> {
-        let trail = self.trail;
-        let result = self.inner.serialize_newtype_variant(name, index, variant, &Guarded { value, trail });
-        trail.passed(result, || Step::Name(variant.to_owned()))
+    ) -> Done {
+        self.open(true)?;
+        self.member(variant, value)?;
+        self.close();
+        Ok(())
     }
 
     #[inline]
-    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.around(|inner| inner.serialize_seq(len))
+    fn serialize_seq(self, _: Option<usize>) -> Result<Container<'w, 'a, 'r>, Refused> {
+        self.open(false)?;
+        Ok(Container::of(self))
     }
 
-    #[inline]
-    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.around(|inner| inner.serialize_tuple(len))
+    fn serialize_tuple(self, len: usize) -> Result<Container<'w, 'a, 'r>, Refused> {
+        self.serialize_seq(Some(len))
     }
 
-    #[inline]
-    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeTupleStruct, S::Error> {
-        self.around(|inner| inner.serialize_tuple_struct(name, len))
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Container<'w, 'a, 'r>, Refused> {
+        self.serialize_seq(Some(len))
     }
 
     fn serialize_tuple_variant(
         self,
-        name: &'static str,
-        index: u32,
+        _: &'static str,
+        _: u32,
         variant: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        let guard = self.around(|inner| inner.serialize_tuple_variant(name, index, variant, len))?;
-        Ok(Guard { variant: Some(variant), ..guard })
+        _: usize,
+    ) -> Result<Container<'w, 'a, 'r>, Refused> {
+        Container::of_variant(self, variant, false)
     }
 
     #[inline]
-    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.around(|inner| inner.serialize_map(len))
+    fn serialize_map(self, _: Option<usize>) -> Result<Container<'w, 'a, 'r>, Refused> {
+        self.open(true)?;
+        Ok(Container::of(self))
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        self.around(|inner| inner.serialize_struct(name, len))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Container<'w, 'a, 'r>, Refused> {
+        if JSON_TEXTS.contains(&name) {
+            return Ok(Container { stands: Stands::Json, ..Container::of(self) });
+        }
+        self.serialize_map(None)
     }
 
     fn serialize_struct_variant(
         self,
-        name: &'static str,
-        index: u32,
+        _: &'static str,
+        _: u32,
         variant: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeStructVariant, S::Error> {
-        let guard = self.around(|inner| inner.serialize_struct_variant(name, index, variant, len))?;
-        Ok(Guard { variant: Some(variant), ..guard })
+        _: usize,
+    ) -> Result<Container<'w, 'a, 'r>, Refused> {
+        Container::of_variant(self, variant, true)
+    }
+}
+
+/// A container that is open.
+struct Container<'w, 'a, 'r> {
+    writer: &'w mut Writer<'a, 'r>,
+    stands: Stands,
+    is_empty: bool,
+    /// A key was given, and not its value.
+    wants_value: bool,
+}
+
+/// How a container stands in the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Alone,
+    /// In an object of its own, as the member that names its variant.
+    Named,
+    /// Not at all: its only field is text that is JSON already.
+    Json,
+}
+
+impl<'w, 'a, 'r> Container<'w, 'a, 'r> {
+    #[inline]
+    fn of(writer: &'w mut Writer<'a, 'r>) -> Self {
+        Self { writer, stands: Stands::Alone, is_empty: true, wants_value: false }
+    }
+
+    fn of_variant(writer: &'w mut Writer<'a, 'r>, variant: &str, object: bool) -> Result<Self, Refused> {
+        writer.open(true)?;
+        lexer::quote(variant, &mut writer.form.out);
+        writer.begin_member(variant)?;
+        writer.open(object)?;
+        Ok(Self { stands: Stands::Named, ..Self::of(writer) })
     }
 
     #[inline]
-    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.collect_str(value)
+    fn noting(&mut self, put: impl FnOnce(&mut Self) -> Done) -> Done {
+        let done = put(self);
+        self.writer.is_cut |= done.is_err();
+        done
+    }
+
+    /// Answers whether this is the first of its elements or members.
+    #[inline]
+    fn separate(&mut self) -> bool {
+        let is_first = std::mem::replace(&mut self.is_empty, false);
+        if !is_first {
+            self.writer.form.out.push(',');
+        }
+        is_first
     }
 
     #[inline]
-    fn is_human_readable(&self) -> bool {
-        self.inner.is_human_readable()
+    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Done {
+        if !self.separate() {
+            self.writer.form.frames.next_element();
+        }
+        self.writer.value(value)
+    }
+
+    #[inline]
+    fn field(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Done {
+        if self.stands == Stands::Json {
+            return match serde_json::to_value(value) {
+                Ok(Value::String(text)) => self.writer.json(&text),
+                _ => Err(Refused::custom("what was to be JSON is no text")),
+            };
+        }
+        self.separate();
+        self.writer.member(name, value)
+    }
+
+    fn key(&mut self, key: &(impl Serialize + ?Sized)) -> Done {
+        if std::mem::replace(&mut self.wants_value, true) {
+            return Err(Refused::custom("a key without a value"));
+        }
+        self.separate();
+        // Only serde_json knows what a key may be and what it becomes: `{"7":null}`.
+        let mut text = std::mem::take(&mut self.writer.key);
+        text.clear();
+        OneMember(key).serialize(&mut serde_json::Serializer::new(&mut text)).map_err(Refused::custom)?;
+        let text = String::from_utf8(text).map_err(Refused::custom)?;
+        let literal = text.strip_prefix('{').and_then(|text| text.strip_suffix(":null}")).unwrap_or_default();
+        self.writer.form.out.push_str(literal);
+        let name = lexer::unescape(literal).unwrap_or_default();
+        self.writer.begin_member(&name)?;
+        drop(name);
+        self.writer.key = text.into_bytes();
+        Ok(())
+    }
+
+    fn value_of_key(&mut self, value: &(impl Serialize + ?Sized)) -> Done {
+        if !std::mem::replace(&mut self.wants_value, false) {
+            return Err(Refused::custom("a value without a key"));
+        }
+        self.writer.value(value)?;
+        self.writer.form.end_value();
+        Ok(())
+    }
+
+    #[inline]
+    fn close(self) -> Done {
+        if self.wants_value {
+            return Err(Refused::custom("a key without a value"));
+        }
+        if self.stands != Stands::Json {
+            self.writer.close();
+        }
+        if self.stands == Stands::Named {
+            self.writer.form.end_value();
+            self.writer.close();
+        }
+        Ok(())
+    }
+}
+
+/// A map of this key.
+struct OneMember<'k, K: ?Sized>(&'k K);
+
+impl<K: Serialize + ?Sized> Serialize for OneMember<'_, K> {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.0, ())])
     }
 }
 
 macro_rules! elements {
     ($($of:ident::$put:ident,)*) => {
-        $(impl<S: ser::$of> ser::$of for Guard<'_, S> {
-            type Ok = S::Ok;
-            type Error = S::Error;
+        $(impl ser::$of for Container<'_, '_, '_> {
+            type Ok = ();
+            type Error = Refused;
 
             #[inline]
-            fn $put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                let element = self.element;
-                self.element += 1;
-                self.put(|inner, trail| inner.$put(&Guarded { value, trail }), || Step::Element(element))
+            fn $put<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+                self.noting(|container| container.element(value))
             }
 
             #[inline]
-            fn end(self) -> Result<S::Ok, S::Error> {
-                self.inner.end()
+            fn end(self) -> Done {
+                self.close()
             }
         })*
     };
@@ -321,30 +542,18 @@ elements! {
 
 macro_rules! fields {
     ($($of:ident,)*) => {
-        $(impl<S: ser::$of> ser::$of for Guard<'_, S> {
-            type Ok = S::Ok;
-            type Error = S::Error;
+        $(impl ser::$of for Container<'_, '_, '_> {
+            type Ok = ();
+            type Error = Refused;
 
             #[inline]
-            fn serialize_field<T: Serialize + ?Sized>(
-                &mut self,
-                name: &'static str,
-                value: &T,
-            ) -> Result<(), S::Error> {
-                self.put(
-                    |inner, trail| inner.serialize_field(name, &Guarded { value, trail }),
-                    || Step::Name(name.to_owned()),
-                )
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
+                self.noting(|container| container.field(name, value))
             }
 
             #[inline]
-            fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
-                self.inner.skip_field(name)
-            }
-
-            #[inline]
-            fn end(self) -> Result<S::Ok, S::Error> {
-                self.inner.end()
+            fn end(self) -> Done {
+                self.close()
             }
         })*
     };
@@ -352,33 +561,20 @@ macro_rules! fields {
 
 fields! { SerializeStruct, SerializeStructVariant, }
 
-impl<S: ser::SerializeMap> ser::SerializeMap for Guard<'_, S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
+impl ser::SerializeMap for Container<'_, '_, '_> {
+    type Ok = ();
+    type Error = Refused;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
-        self.key = Some(key_text(key));
-        self.inner.serialize_key(key)
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
+        self.noting(|container| container.key(key))
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        let result = self.inner.serialize_value(&Guarded { value, trail: self.trail });
-        let key = self.key.take();
-        self.trail.passed(result, || Step::Name(key.unwrap_or_default()))
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+        self.noting(|container| container.value_of_key(value))
     }
 
     #[inline]
-    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
-        &mut self,
-        key: &K,
-        value: &V,
-    ) -> Result<(), S::Error> {
-        let trail = self.trail;
-        trail.passed(self.inner.serialize_entry(key, &Guarded { value, trail }), || Step::Name(key_text(key)))
-    }
-
-    #[inline]
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.inner.end()
+    fn end(self) -> Done {
+        self.close()
     }
 }

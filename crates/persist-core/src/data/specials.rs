@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Given, Kind, Resolved, Rules, Special, normalize, to_json};
+use super::{Given, Kind, Resolved, Rules, Special, normalize_value};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::timestamp::Timestamp;
@@ -61,7 +61,7 @@ impl<'a> Specials<'a> {
             Special { name: keys::USERNAME, kind: Kind::Text, given: text(self.username) },
         ];
         let specials: Vec<Special<'a>> = own.into_iter().chain(shared).collect();
-        let normalized = normalize(&to_json(data)?, &specials, rules)?;
+        let normalized = normalize_value(data, &specials, rules)?;
         let mut own = normalized.fields;
         let (username, _, _) = (own.pop(), own.pop(), own.pop());
         let Some(Resolved::Timestamp(timestamp)) = own.pop() else {

@@ -1,5 +1,6 @@
 //! Closing: everything flushed, merged and checkpointed, a backup made, the log removed, the locks let go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeper;
@@ -24,6 +25,11 @@ impl<M: Model> Engine<M> {
 
     fn shut(&mut self) -> Result<()> {
         let Some(threads) = self.threads.take() else { return Ok(()) };
+        if self.shared.log.is_forked() {
+            // Neither its threads nor its locks nor DuckDB are this process's to end.
+            std::mem::forget((Arc::clone(&self.shared), threads));
+            return Err(Error::new(ErrorKind::Poisoned, "the store is another process's, from which this was forked"));
+        }
         // Subscribers are to have the rest.
         self.shared.pending.hold();
         let last = self.shared.log.last_seq();

@@ -52,11 +52,6 @@ impl Ahead {
         self.is_refused = false;
         self.next.take()
     }
-
-    /// Nobody works any more.
-    pub(super) fn give_up(&mut self) {
-        self.is_under_way = false;
-    }
 }
 
 impl Shared {

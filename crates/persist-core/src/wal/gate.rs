@@ -1,5 +1,6 @@
-//! Where threads wait until their lines are durable: two gates, one for those whom the sync under way serves, the other
-//! for those whom the next one will. So a sync wakes those who are done, all at once, and one of the others to lead.
+//! Where threads wait for their lines: at one gate until they are written, and at two until they are durable, one for
+//! those whom the sync under way serves, the other for those whom the next one will. So a sync wakes those who are done,
+//! all at once, and one of the others to lead.
 //!
 //! What it keeps true: who waits at a gate hears of everything that happens after it let go of the log's lock.
 //!
@@ -9,6 +10,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use super::writer::Reach;
 use crate::planted::planted;
 
 /// Whom a leader's turn has served.
@@ -16,15 +18,19 @@ use crate::planted::planted;
 pub(super) enum Served {
     /// Those it synced for; nobody waits at the other gate for what it did.
     Synced,
-    /// None of those who wait at the gates, but one of them may sync now, if none does.
+    /// Those who wait for a write; none of those who wait for a sync, but one of them may sync now, if none does.
     Written,
     /// Nobody knows: all have to look.
     Unknown,
 }
 
-/// Both gates.
+/// All gates.
 #[derive(Debug, Default)]
-pub(super) struct Gates([Gate; 2]);
+pub(super) struct Gates([Gate; GATES]);
+
+const GATES: usize = 3;
+/// The gate of those who wait for a write; the others are for syncs.
+const WRITTEN: usize = 2;
 
 /// Which gate is whose. It stands under the log's lock.
 #[derive(Debug, Default)]
@@ -34,7 +40,7 @@ pub(super) struct Places {
     /// The sync under way makes durable what is at or below this; 0 where there is none.
     until: u64,
     /// Whether somebody may wait: to wake nobody would be a system call, too.
-    waits: [bool; 2],
+    waits: [bool; GATES],
 }
 
 #[derive(Debug, Default)]
@@ -75,11 +81,11 @@ pub(super) struct Place(usize);
 
 /// Whom to wake, at each gate.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Opening([Whom; 2]);
+pub(super) struct Opening([Whom; GATES]);
 
 impl Opening {
     pub(super) fn is_for_nobody(&self) -> bool {
-        self.0 == [Whom::Nobody; 2]
+        self.0 == [Whom::Nobody; GATES]
     }
 }
 
@@ -99,8 +105,11 @@ impl Places {
     }
 
     /// Where to wait for `seq`.
-    pub(super) fn place(&mut self, seq: u64) -> Place {
-        let place = usize::from(if seq <= self.until { self.present } else { !self.present });
+    pub(super) fn place(&mut self, seq: u64, reach: Reach) -> Place {
+        let place = match reach {
+            Reach::Written => WRITTEN,
+            Reach::Durable => usize::from(if seq <= self.until { self.present } else { !self.present }),
+        };
         if let Some(waits) = self.waits.get_mut(place) {
             *waits = true;
         }
@@ -114,16 +123,18 @@ impl Places {
 
     /// A turn has ended: whom to wake.
     pub(super) fn end(&mut self, served: Served) -> Opening {
-        if served == Served::Written && self.until > 0 {
-            // Another thread syncs, and wakes them when it has.
-            return Opening([Whom::Nobody; 2]);
+        // Who waits at the gates of syncs is woken by the thread that syncs, when it has.
+        let is_synced_by_another = served == Served::Written && self.until > 0;
+        if !is_synced_by_another {
+            self.until = 0;
         }
-        self.until = 0;
-        let mut opening = Opening([Whom::Nobody; 2]);
+        let mut opening = Opening([Whom::Nobody; GATES]);
         for (place, (waits, whom)) in self.waits.iter_mut().zip(&mut opening.0).enumerate() {
             let is_present = place == usize::from(self.present);
             *whom = match (*waits, served) {
                 (false, _) => Whom::Nobody,
+                _ if place == WRITTEN => Whom::All,
+                _ if is_synced_by_another => Whom::Nobody,
                 (true, Served::Unknown) => Whom::All,
                 (true, Served::Synced) if is_present && !planted("wake-one") => Whom::All,
                 // Whoever it is, it leads or waits for another who does: so nobody is left behind.

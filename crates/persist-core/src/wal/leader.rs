@@ -2,7 +2,6 @@
 //!
 //! It lets go of the lock while it works on files. `ahead.rs` does for it, in time, what takes long.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +12,8 @@ use super::ahead::LaidOut;
 use super::gate::{Gates, Served};
 use super::line::{self, Tail};
 use super::name::SegmentId;
-use super::writer::{Active, Log, Segment, Shared};
+use super::news;
+use super::writer::{Active, Group, Log, Segment, Shared, Spare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 use crate::planted::planted;
@@ -23,6 +23,8 @@ use crate::planted::planted;
 const LAYOUT_STEP_BYTES: u64 = 256 * 1024;
 /// What is laid out where a whole step does not fit the disk any more.
 pub(super) const LAYOUT_LEAST_BYTES: u64 = 4096;
+/// So many groups does a leader write for others who do not need them synced.
+const GROUPS_OF_A_TURN: usize = 4;
 /// Readers skip blank lines, so a segment may be filled with them and still be plain JSON lines.
 static FILL: [u8; 64 * 1024] = [b'\n'; 64 * 1024];
 
@@ -34,12 +36,14 @@ impl Log {
         served: Served,
         work: impl FnOnce(&mut MutexGuard<'_, Shared>) -> Result<()>,
     ) -> Result<()> {
+        self.check_process(shared)?;
         shared.leading = true;
         self.take_turn(shared, (served, true), work, |shared| shared.leading = false)
     }
 
     /// Writes the group as the leader, and then syncs it, while others may lead.
     pub(super) fn sync_group(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        self.check_process(shared)?;
         // What others write from here on is not for this sync, even if they do before it begins.
         let last_seq = shared.next_seq.saturating_sub(1);
         shared.syncing = true;
@@ -132,6 +136,7 @@ impl Log {
         };
         let LaidOut { id, path, file, bytes: laid_out } = ready;
         let first_seq = shared.next_seq;
+        shared.segment = id.0;
         let (position, synced, lines) = (0, 0, 0);
         shared.active = Some(Active { id, path, file, first_seq, position, laid_out, synced, lines, closing: false });
         Ok(())
@@ -200,16 +205,27 @@ impl Log {
         Ok(())
     }
 
+    /// Writes what waits, and what comes meanwhile: who is put to sleep and woken to lead costs more than a write. Not for
+    /// ever: the leader has an answer to give, too.
+    pub(super) fn write_groups(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        for _ in 0..GROUPS_OF_A_TURN {
+            self.write_group(shared)?;
+            if shared.group.head.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what waits, if anything does.
     pub(super) fn write_group(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
         let durable = shared.durable;
         let last_seq = shared.next_seq.saturating_sub(1);
         let state = &mut **shared;
         let Some(active) = &mut state.active else { return Ok(()) };
-        let mut group = std::mem::take(&mut state.group);
-        let Some((body, marks, stamp)) = group.head.take() else { return Ok(()) };
-        let mut bytes = std::mem::take(&mut state.spare);
-        bytes.clear();
+        let Some((body, marks, stamp)) = state.group.head.take() else { return Ok(()) };
+        let Spare { mut bytes, rest } = std::mem::take(&mut state.spare);
+        let mut group = std::mem::replace(&mut state.group, Group { rest, ..Group::default() });
         let segment = (active.position == 0).then_some((self.store.as_str(), active.id));
         let tail = Tail {
             at: stamp.at,
@@ -231,11 +247,9 @@ impl Log {
         shared.groups += 1;
         shared.written = last_seq;
         self.written.store(last_seq, Ordering::Release);
-        shared.spare = bytes;
-        if shared.group.rest.capacity() == 0 {
-            group.rest.clear();
-            shared.group.rest = group.rest;
-        }
+        bytes.clear();
+        group.rest.clear();
+        shared.spare = Spare { bytes, rest: group.rest };
         Ok(())
     }
 
@@ -296,12 +310,7 @@ impl Drop for Turn<'_, '_> {
             // Who is done needs the log's lock no more, and is not to wait for it.
             MutexGuard::unlocked(self.shared, || {
                 self.gates.open(opening);
-                for call in calls {
-                    // One that panics is its owner's loss, and not that of those who are called after it.
-                    if catch_unwind(AssertUnwindSafe(|| call.wake())).is_err() {
-                        tracing::error!("a waker panicked");
-                    }
-                }
+                news::make(calls);
             });
         }
     }

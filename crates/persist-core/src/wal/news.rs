@@ -6,6 +6,7 @@
 //! - It costs those who write nothing where nobody asked, and calls none whose `seq` is not reached.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
@@ -52,6 +53,17 @@ fn take_due(calls: &mut BTreeMap<Place, Waker>, seq: u64, due: &mut Vec<Waker>) 
     if calls.first_key_value().is_some_and(|(place, _)| place.seq <= seq) {
         let later = calls.split_off(&Place { seq, id: u64::MAX });
         due.extend(std::mem::replace(calls, later).into_values());
+    }
+}
+
+/// Makes calls that are due. One that panics is its owner's loss, and not that of those who are called after it.
+pub(super) fn make(calls: Vec<Waker>) {
+    for call in calls {
+        if planted("waker-unguarded") {
+            call.wake();
+        } else if catch_unwind(AssertUnwindSafe(|| call.wake())).is_err() {
+            tracing::error!("a waker panicked");
+        }
     }
 }
 

@@ -16,7 +16,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
 
 use crc32fast::Hasher;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -25,7 +24,7 @@ use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
-use super::news::News;
+use super::news::{self, News};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
@@ -33,8 +32,7 @@ use crate::planted::planted;
 
 /// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
 /// write takes a microsecond, to be put to sleep and woken several.
-const LOOKS: u32 = 4;
-const SPINS: u32 = 64;
+const LOOKS: u32 = 256;
 
 /// When the log goes on to a new segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,12 +178,14 @@ pub struct Log {
     pub(super) options: LogOptions,
     pub(super) shared: Mutex<Shared>,
     pub(super) changed: Condvar,
-    /// Where those wait who wait for a sync; all others wait for `changed`.
+    /// Where those wait who wait for a line; all others wait for `changed`.
     pub(super) gates: Gates,
     /// What `Shared` calls durable, for those who come from a gate.
     pub(super) durable: AtomicU64,
     /// What `Shared` calls written, for those who look before they sleep.
     pub(super) written: AtomicU64,
+    /// Whose it is.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -199,7 +199,9 @@ pub(super) struct Shared {
     pub(super) closed: Vec<Segment>,
     pub(super) kept: Vec<Segment>,
     pub(super) group: Group,
-    pub(super) spare: Vec<u8>,
+    pub(super) spare: Spare,
+    /// The segment that took the last line, or takes the next.
+    pub(super) segment: u64,
     /// A thread writes, or closes and starts segments.
     pub(super) leading: bool,
     /// A thread syncs the segment that takes lines.
@@ -243,6 +245,14 @@ pub(super) struct Group {
     pub(super) bytes_at_most: u64,
 }
 
+/// Memory for the group after the one that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    /// What is written: a group from its first line on.
+    pub(super) bytes: Vec<u8>,
+    pub(super) rest: Vec<u8>,
+}
+
 impl Log {
     /// A log that writes segments into `dir`, which must exist. Files are made with the first line.
     pub fn new(
@@ -263,7 +273,8 @@ impl Log {
             closed: start.closed,
             kept: start.kept,
             group: Group::default(),
-            spare: Vec::new(),
+            spare: Spare::default(),
+            segment: start.next_segment.0.saturating_sub(1),
             leading: false,
             syncing: false,
             ahead: Ahead::default(),
@@ -286,6 +297,7 @@ impl Log {
             gates: Gates::default(),
             durable: AtomicU64::new(durable),
             written: AtomicU64::new(durable),
+            process: std::process::id(),
         }
     }
 
@@ -303,6 +315,7 @@ impl Log {
                 return Ok(Append { log: self, shared });
             }
             if shared.is_busy() {
+                self.check_process(&mut shared)?;
                 self.changed.wait(&mut shared);
             } else {
                 self.lead(&mut shared, Served::Unknown, |shared| self.make_room(shared, bytes))?;
@@ -328,7 +341,7 @@ impl Log {
     pub fn wait(&self, seq: u64, reach: Reach) -> Result<()> {
         let mut shared = self.shared.lock();
         let seq = seq.min(shared.next_seq.saturating_sub(1));
-        let mut looks = LOOKS;
+        let mut has_looked = false;
         loop {
             if shared.reached(reach) >= seq {
                 return Ok(());
@@ -338,39 +351,52 @@ impl Log {
             }
             match reach {
                 Reach::Written if !shared.leading => {
-                    self.lead(&mut shared, Served::Written, |shared| self.write_group(shared))?;
+                    self.lead(&mut shared, Served::Written, |shared| self.write_groups(shared))?;
+                    continue;
                 }
-                Reach::Written if looks > 0 => {
-                    looks -= 1;
-                    MutexGuard::unlocked(&mut shared, || self.look_out(seq));
+                Reach::Written if !std::mem::replace(&mut has_looked, true) => {
+                    drop(shared);
+                    self.look_out(seq);
                 }
-                Reach::Written => self.changed.wait(&mut shared),
-                Reach::Durable if !shared.leading && !shared.syncing => self.sync_group(&mut shared)?,
-                Reach::Durable => {
-                    let place = shared.places.place(seq);
+                Reach::Durable if !shared.leading && !shared.syncing => {
+                    self.sync_group(&mut shared)?;
+                    continue;
+                }
+                _ => {
+                    self.check_process(&mut shared)?;
+                    let place = shared.places.place(seq, reach);
                     self.gates.wait(place, || drop(shared));
-                    if self.is_durable(seq) {
-                        return Ok(());
-                    }
-                    shared = self.shared.lock();
                 }
             }
+            if self.has_reached(seq, reach) {
+                return Ok(());
+            }
+            shared = self.shared.lock();
         }
     }
 
     /// Waits for about as long as a write takes, or until `seq` is written.
     fn look_out(&self, seq: u64) {
-        for _ in 0..SPINS {
-            if self.written.load(Ordering::Acquire) >= seq {
+        for _ in 0..LOOKS {
+            if self.has_reached(seq, Reach::Written) {
                 return;
             }
             std::hint::spin_loop();
         }
     }
 
+    /// It takes no lock.
+    fn has_reached(&self, seq: u64, reach: Reach) -> bool {
+        let reached = match reach {
+            Reach::Written => &self.written,
+            Reach::Durable => &self.durable,
+        };
+        reached.load(Ordering::Acquire) >= seq
+    }
+
     /// Whether everything up to `seq` is durable. It takes no lock.
     pub fn is_durable(&self, seq: u64) -> bool {
-        self.durable.load(Ordering::Acquire) >= seq
+        self.has_reached(seq, Reach::Durable)
     }
 
     /// Whether [`Log::wait`] would return at once, be it with an error.
@@ -396,10 +422,7 @@ impl Log {
     /// As [`Log::wait`].
     pub fn rotate(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         self.lead(&mut shared, Served::Unknown, |shared| self.close_segment(shared))
     }
 
@@ -414,10 +437,7 @@ impl Log {
         }
         make_durable_folder(self.fs.as_ref(), dir)?;
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         self.lead(&mut shared, Served::Unknown, |shared| {
             self.end_segment(shared)?;
             dir.clone_into(&mut shared.dir);
@@ -450,12 +470,11 @@ impl Log {
     pub fn poison(&self, reason: &str) {
         let mut shared = self.shared.lock();
         shared.refuse(ErrorKind::Poisoned, reason);
-        shared.ahead.give_up();
         let (opening, calls) = (shared.places.wake_all(), shared.due_calls());
         drop(shared);
         self.changed.notify_all();
         self.gates.open(opening);
-        calls.into_iter().for_each(Waker::wake);
+        news::make(calls);
     }
 
     /// Makes all lines durable, closes the segment and refuses further lines.
@@ -464,13 +483,34 @@ impl Log {
     /// As [`Log::wait`]; the log is closed then, too.
     pub fn close(&self) -> Result<()> {
         let mut shared = self.shared.lock();
-        while shared.is_busy() {
-            self.changed.wait(&mut shared);
-        }
-        shared.usable()?;
+        self.wait_for_turn(&mut shared)?;
         // First: a line that came between would neither be refused nor be in the segment.
         shared.refuse(ErrorKind::Closed, "the store was closed");
         self.lead(&mut shared, Served::Unknown, |shared| self.end_segment(shared))
+    }
+
+    /// Waits until segments may be closed and started.
+    fn wait_for_turn(&self, shared: &mut MutexGuard<'_, Shared>) -> Result<()> {
+        while shared.is_busy() {
+            self.check_process(shared)?;
+            self.changed.wait(shared);
+        }
+        shared.usable()
+    }
+
+    /// Refuses everything in a process that was forked from the one that made the log. It has none of the other threads, so
+    /// that nobody would come whom it waits for, and its writes would go over those of the process that goes on.
+    pub(super) fn check_process(&self, shared: &mut Shared) -> Result<()> {
+        if self.is_forked() {
+            shared.refuse(ErrorKind::Poisoned, "the process was forked from the one that opened the store");
+            return shared.usable();
+        }
+        Ok(())
+    }
+
+    /// Whether this process was forked from the one that made the log.
+    pub fn is_forked(&self) -> bool {
+        std::process::id() != self.process && !planted("child-goes-on")
     }
 
     /// The error that further lines would get, if any.
@@ -491,7 +531,7 @@ impl Log {
             lines: shared.lines,
             groups: shared.groups,
             syncs: shared.syncs,
-            segment: active.map_or(shared.next_segment.0.saturating_sub(1), |active| active.id.0),
+            segment: shared.segment,
             segment_bytes: active.map_or(0, |active| active.position),
             segment_lines: active.map_or(0, |active| active.lines),
             segments: shared.closed.len() + usize::from(active.is_some()),

@@ -58,6 +58,20 @@ fn the_next_segment_is_laid_out_before_this_one_is_full_and_used_as_it_is() {
 }
 
 #[test]
+fn the_figures_name_the_last_segment_that_took_a_line_not_one_that_is_ready() {
+    let fs = SimFs::new();
+    let (log, wants) = filled(&fs, 48 * 1024);
+    assert!(wants);
+    log.work_ahead();
+    log.rotate().unwrap();
+    assert_eq!((log.stats().segment, log.stats().segment_bytes, segments(&fs).len()), (1, 0, 2));
+    write(&log);
+    assert_eq!(log.stats().segment, 2);
+    log.close().unwrap();
+    assert_eq!(log.stats().segment, 2);
+}
+
+#[test]
 fn a_segment_that_was_made_ready_goes_when_the_log_closes_or_moves() {
     for moves in [false, true] {
         let fs = SimFs::new();

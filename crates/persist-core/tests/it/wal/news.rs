@@ -74,6 +74,26 @@ fn one_turn_calls_those_who_asked_for_written_lines_and_those_who_asked_for_dura
 }
 
 #[test]
+fn a_call_that_panics_keeps_nobody_else_from_being_called() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("planted: the owner of this call is broken");
+        }
+    }
+    let mut driver = log_of(1);
+    let bell = Arc::new(Bell::default());
+    for waker in [Waker::from(Arc::new(Panics)), Waker::from(Arc::clone(&bell))] {
+        driver.log.call_when(1, Reach::Durable, &waker, &mut None);
+    }
+    driver.log.wait(1, Reach::Durable).unwrap();
+    assert_eq!(bell.rung(), 1);
+    let body = driver.body();
+    driver.push(vec![body]).unwrap();
+    driver.log.sync().unwrap();
+}
+
+#[test]
 fn a_call_that_is_asked_for_again_or_forgotten_is_not_made_for_the_earlier_asking() {
     let driver = log_of(1);
     let bells: [Arc<Bell>; 3] = Default::default();
