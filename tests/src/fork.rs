@@ -76,6 +76,11 @@ fn in_child(store: DatedStore) -> Result<(), String> {
         let put = store.put("child").durability(durability).data(&json!({"text": "x".repeat(1_000)}));
         must_be_refused("a write", put.map(drop))?;
     }
+    let ticket = store.put("child").submit(&json!({})).map_err(|error| format!("submit: {error}"))?;
+    if !ticket.is_done() {
+        return Err("a ticket is never done".to_owned());
+    }
+    must_be_refused("a ticket", ticket.wait().map(drop))?;
     must_be_refused("sync", store.sync())?;
     must_be_refused("flush", store.flush())?;
     must_be_refused("compact", store.compact())?;

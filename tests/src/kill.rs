@@ -102,8 +102,8 @@ fn kill_once<S: Subject>(program: &Path, dir: &Path, rng: &mut Rng, scripts: &[S
         std::thread::sleep(Duration::from_micros(rng.range(0..30_000)));
     }
     let (mut said, ended) = child.kill()?;
-    if let Some(how) = ended {
-        return Err(format!("the child ended by itself: {how}, {:?}", said.ended));
+    if ended.is_some() || said.ended.is_some() {
+        return Err(format!("the child ended by itself: {ended:?}, {:?}", said.ended));
     }
     let last = std::mem::replace(&mut said.acknowledged, before);
     said.acknowledged.extend(last);

@@ -141,7 +141,7 @@ impl Cut<'_> {
         }
         if kills_first {
             let (said, ended) = child.kill()?;
-            if ended.is_some() {
+            if ended.is_some() || said.ended.is_some() {
                 return Err(format!("the child ended by itself: {:?}", said.ended));
             }
             return self.open_and_cut::<S>(said);
@@ -205,10 +205,12 @@ impl Cut<'_> {
 
     fn end_of_opening(&self, child: Running, cut: Instant) -> Result<Said, String> {
         child.wait_until(|said| said.is_open);
-        let (said, _) = child.kill()?;
-        match &said.ended {
-            Some((how, at)) if *at < cut => Err(format!("I1: opening: {how}")),
-            Some((how, _)) if how.contains("panicked") => Err(format!("I6: after the cut: {how}")),
+        let (said, ended) = child.end_unless(|said| said.is_open)?;
+        match (&said.ended, ended) {
+            (Some((how, at)), _) if *at < cut => Err(format!("I1: opening: {how}")),
+            (Some((how, _)), _) if how.contains("panicked") => Err(format!("I6: after the cut: {how}")),
+            (None, None) if !said.is_open => Err("I6: an opening hangs after the cut".to_owned()),
+            (None, Some(status)) if !was_aborted(status) => Err(format!("I6: an opening ends after the cut: {status}")),
             _ => Ok(said),
         }
     }

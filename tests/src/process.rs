@@ -79,10 +79,21 @@ pub enum Task {
     Obey,
 }
 
+/// A process that does not outlive who started it.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A child that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    child: Process,
     said: Arc<Mutex<Said>>,
     reader: JoinHandle<()>,
 }
@@ -108,8 +119,8 @@ impl Running {
             .args(["--child".as_ref(), dir.as_os_str(), seed.to_string().as_ref(), done.join(",").as_ref()])
             .stdout(Stdio::piped())
             .spawn();
-        let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let pipe = BufReader::new(child.stdout.take().ok_or("the child has no pipe")?);
+        let mut child = Process(spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?);
+        let pipe = BufReader::new(child.0.stdout.take().ok_or("the child has no pipe")?);
         let said = Arc::<Mutex<Said>>::default();
         let saying = Arc::clone(&said);
         let reader = std::thread::spawn(move || {
@@ -135,18 +146,24 @@ impl Running {
 
     /// Kills it with SIGKILL. Answers what it said, and how it ended, if it did before.
     pub(crate) fn kill(mut self) -> Result<(Said, Option<ExitStatus>), String> {
-        let before = self.child.try_wait().map_err(|error| error.to_string())?;
-        let _ = self.child.kill();
-        self.child.wait().map_err(|error| error.to_string())?;
+        let before = self.child.0.try_wait().map_err(|error| error.to_string())?;
+        let _ = self.child.0.kill();
+        self.child.0.wait().map_err(|error| error.to_string())?;
         self.reader.join().map_err(|_| "the reader of the pipe panicked")?;
         let said = self.said.lock().unwrap().clone();
         Ok((said, before))
     }
 
+    /// Kills it if it has said this; else it has to end by itself before.
+    pub(crate) fn end_unless(self, is_said: impl Fn(&Said) -> bool) -> Result<(Said, Option<ExitStatus>), String> {
+        let is_said = is_said(&self.said.lock().unwrap());
+        if is_said { self.kill() } else { self.end(PATIENCE) }
+    }
+
     /// Gives it so long to end by itself, then kills it.
     pub(crate) fn end(mut self, patience: Duration) -> Result<(Said, Option<ExitStatus>), String> {
         let start = Instant::now();
-        while start.elapsed() < patience && self.child.try_wait().map_err(|error| error.to_string())?.is_none() {
+        while start.elapsed() < patience && self.child.0.try_wait().map_err(|error| error.to_string())?.is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.kill()

@@ -134,9 +134,12 @@ pub(super) fn load_all(store: &CollectionStore) -> Result<u64> {
 
 /// A store whose writes are flushed when it is told to.
 pub(super) fn unflushed(dir: &Path) -> Result<CollectionStore> {
+    Ok(CollectionStore::open(DATE, never_flushed(dir))?)
+}
+
+pub(super) fn never_flushed(dir: &Path) -> CollectionConfig {
     let config = CollectionConfig::new(dir).durability(Durability::Os);
-    let config = config.batch_size(usize::MAX).flush_interval(Duration::from_secs(3600)).max_unflushed_bytes(1 << 40);
-    Ok(CollectionStore::open(DATE, config)?)
+    config.batch_size(usize::MAX).flush_interval(Duration::from_secs(3600)).max_unflushed_bytes(1 << 40)
 }
 
 /// The same with all items in memory.
@@ -149,7 +152,9 @@ pub(super) fn loaded(dir: &Path) -> Result<CollectionStore> {
 /// Makes a store of so many items, all in the table of the newest. It grows as a store does that is written to, by its own
 /// flushes and merges. Answers how often an item was written to that table.
 pub(super) fn build(dir: &Path, items: u64) -> Result<f64> {
-    let store = CollectionStore::open(DATE, CollectionConfig::new(dir).durability(Durability::Os))?;
+    let config = CollectionConfig::new(dir).durability(Durability::Os);
+    // Nothing is timed here, and to copy and read back a large history at each close takes long.
+    let store = CollectionStore::open(DATE, config.backups(false).busy_timeout(Duration::from_secs(60)))?;
     put_all(&store, 0..items)?;
     store.refresh_latest()?;
     let stats = store.stats();

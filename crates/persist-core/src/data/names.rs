@@ -88,15 +88,18 @@ impl Names {
 
 impl Frames {
     pub(super) fn new(limit: usize) -> Self {
-        let mut frames = KEPT.take();
-        frames.limit = limit;
-        frames
+        // Not where the thread ends, in the destructor of a value of its own.
+        let mut kept = KEPT.try_with(Cell::take).unwrap_or_default();
+        kept.frames.clear();
+        kept.names.truncate(0);
+        kept.limit = limit;
+        kept
     }
 
-    /// Ends the use of these, all of which are closed.
+    /// Ends the use of these.
     pub(super) fn end(self) {
         if self.names.texts.capacity() + self.frames.capacity() * size_of::<Frame>() <= KEPT_BYTES {
-            KEPT.set(self);
+            let _ = KEPT.try_with(|kept| kept.set(self));
         }
     }
 

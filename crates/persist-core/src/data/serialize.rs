@@ -111,19 +111,20 @@ struct Writer<'a, 'r> {
     key: Vec<u8>,
     /// Whether text that is JSON already is normalized, and no name may stand twice.
     is_strict: bool,
-    /// A value was refused, so what is written is cut short: whoever serializes might pass over it.
-    is_cut: bool,
+    /// How many values were begun and did not come to their end, be it by an error or by a panic: what is written is cut
+    /// short, and whoever serializes might pass over it.
+    unfinished: usize,
 }
 
 impl<'a, 'r> Writer<'a, 'r> {
     fn new(specials: &'r [Special<'a>], rules: &'r Rules, is_strict: bool) -> Self {
         let form = Form::new(USUAL_BYTES, specials, rules);
-        Self { form, special: None, key: Vec::new(), is_strict, is_cut: false }
+        Self { form, special: None, key: Vec::new(), is_strict, unfinished: 0 }
     }
 
     fn whole(&mut self, data: &(impl Serialize + ?Sized)) -> Result<()> {
         self.value(data).map_err(|Refused(error)| *error)?;
-        if self.is_cut {
+        if self.unfinished > 0 || self.form.frames.depth() > 0 {
             return Err(Error::input("data does not serialize to JSON: a part of it was refused"));
         }
         Ok(())
@@ -426,9 +427,10 @@ impl<'w, 'a, 'r> Container<'w, 'a, 'r> {
 
     #[inline]
     fn noting(&mut self, put: impl FnOnce(&mut Self) -> Done) -> Done {
-        let done = put(self);
-        self.writer.is_cut |= done.is_err();
-        done
+        self.writer.unfinished += 1;
+        put(self)?;
+        self.writer.unfinished -= 1;
+        Ok(())
     }
 
     /// Answers whether this is the first of its elements or members.
@@ -452,8 +454,10 @@ impl<'w, 'a, 'r> Container<'w, 'a, 'r> {
     #[inline]
     fn field(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Done {
         if self.stands == Stands::Json {
+            // A tag, say, that serde puts beside it.
+            let is_alone = std::mem::replace(&mut self.is_empty, false) && JSON_TEXTS.contains(&name);
             return match serde_json::to_value(value) {
-                Ok(Value::String(text)) => self.writer.json(&text),
+                Ok(Value::String(text)) if is_alone => self.writer.json(&text),
                 _ => Err(Refused::custom("what was to be JSON is no text")),
             };
         }
@@ -496,6 +500,8 @@ impl<'w, 'a, 'r> Container<'w, 'a, 'r> {
         }
         if self.stands != Stands::Json {
             self.writer.close();
+        } else if self.is_empty {
+            return Err(Refused::custom("there is no text of what was to be JSON"));
         }
         if self.stands == Stands::Named {
             self.writer.form.end_value();

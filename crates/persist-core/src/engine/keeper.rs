@@ -122,7 +122,14 @@ impl<M: Model> Keeper<M> {
         // First: where the disk is full, this makes space.
         let expiry = self.shared.remove_kept();
         let again = self.tidy_database();
-        self.shared.figures.lock().last_maintenance_error = again.as_ref().err().map(Error::to_string);
+        match &again {
+            // A checkpoint that has to wait, or is refused for now, makes nothing better or worse.
+            Ok(Some(_)) => {}
+            done => {
+                self.shared.figures.lock().last_maintenance_error = done.as_ref().err().map(Error::to_string);
+                self.shared.pending.note_failing(done.is_err());
+            }
+        }
         Ok([again?, expiry?].into_iter().flatten().min())
     }
 

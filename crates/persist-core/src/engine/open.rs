@@ -146,7 +146,7 @@ impl<M: Model> Engine<M> {
         }
         let room = Room {
             unflushed: options.max_unflushed_bytes,
-            // A checkpoint comes with every few segments; if it keeps failing, neither memory nor the log may grow without end.
+            // Checkpoints come with every few segments; where they keep failing, neither memory nor the log may grow on.
             held: options
                 .max_unflushed_bytes
                 .saturating_add(options.max_wal_size_bytes.saturating_mul(2))

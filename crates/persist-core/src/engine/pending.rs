@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -25,6 +25,8 @@ pub(super) struct Pending<M: Model> {
     unflushed_bytes: AtomicU64,
     /// Of all that is in the queue.
     held_bytes: AtomicU64,
+    /// The last checkpoint that was due failed.
+    is_failing: AtomicBool,
     room: Room,
 }
 
@@ -33,7 +35,8 @@ pub(super) struct Pending<M: Model> {
 pub(super) struct Room {
     /// To be flushed.
     pub(super) unflushed: u64,
-    /// To be flushed or to be covered by a checkpoint.
+    /// To be flushed or to be covered by a checkpoint, while checkpoints fail. One that takes long, behind a merge of many
+    /// rows, comes to its end.
     pub(super) held: u64,
 }
 
@@ -85,6 +88,7 @@ impl<M: Model> Pending<M> {
             fewer: Condvar::new(),
             unflushed_bytes: AtomicU64::new(bytes),
             held_bytes: AtomicU64::new(bytes),
+            is_failing: AtomicBool::new(false),
             room,
         }
     }
@@ -101,7 +105,10 @@ impl<M: Model> Pending<M> {
             let most = self.room.unflushed;
             return Some(format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed"));
         }
-        let bytes = over(&self.held_bytes, self.room.held).filter(|_| !planted("held-without-end"))?;
+        if !self.is_failing.load(Ordering::Relaxed) || planted("held-without-end") {
+            return None;
+        }
+        let bytes = over(&self.held_bytes, self.room.held)?;
         Some(format!("{bytes} bytes wait for a checkpoint of DuckDB, more than the {} allowed", self.room.held))
     }
 
@@ -169,6 +176,15 @@ impl<M: Model> Pending<M> {
         self.move_to(seq);
     }
 
+    /// Notes whether checkpoints fail.
+    pub(super) fn note_failing(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::Relaxed);
+        if !is_failing {
+            let _queue = self.queue.lock();
+            self.fewer.notify_all();
+        }
+    }
+
     /// Forgets the records that a checkpoint covers.
     pub(super) fn checkpointed(&self, seq: u64) {
         let mut queue = self.queue.lock();
@@ -180,11 +196,13 @@ impl<M: Model> Pending<M> {
         queue.flushed -= covered;
         let ended = queue.batches.partition_point(|(_, last)| *last <= seq);
         queue.batches.drain(..ended);
-        self.held_bytes.fetch_sub(gone.iter().map(|record| size(record)).sum(), Ordering::Relaxed);
         drop(queue);
-        self.fewer.notify_all();
-        // Freed here, outside the lock that every writer needs.
+        // Here, outside the lock that every writer needs.
+        self.held_bytes.fetch_sub(gone.iter().map(|record| size(record)).sum(), Ordering::Relaxed);
         drop(gone);
+        // Who is just about to wait has the lock.
+        drop(self.queue.lock());
+        self.fewer.notify_all();
     }
 
     /// Forgets no record from now on: the store is being closed.
@@ -351,6 +369,8 @@ mod tests {
         wait(&pending).unwrap();
         let pending = pending_of(10_000, 10);
         pending.flushed(1);
+        wait(&pending).unwrap();
+        pending.note_failing(true);
         let error = wait(&pending).unwrap_err();
         assert!(error.kind() == ErrorKind::Busy && error.to_string().contains("checkpoint"), "{error}");
         pending.checkpointed(1);

@@ -77,7 +77,9 @@ impl Log {
         let mut _earlier = None;
         let mut shared = self.shared.lock();
         _earlier = call.take().and_then(|earlier| shared.news.forget(&earlier));
-        if shared.reached(reach) >= seq || shared.has_ended() {
+        // Whoever waits is told why.
+        let is_refused = self.check_process(&mut shared).is_err();
+        if is_refused || shared.reached(reach) >= seq || shared.has_ended() {
             return true;
         }
         shared.news.last_id += 1;
@@ -99,7 +101,9 @@ impl Log {
 
     /// The highest `seq` that is durable; and why there will be no higher one, where the log has ended.
     pub fn durable(&self) -> (u64, Option<Error>) {
-        let shared = self.shared.lock();
+        let mut shared = self.shared.lock();
+        // An error is the end that is told.
+        let _ = self.check_process(&mut shared);
         let end = if shared.has_ended() { shared.usable().err() } else { None };
         (shared.durable, end)
     }

@@ -351,7 +351,11 @@ impl Log {
             }
             match reach {
                 Reach::Written if !shared.leading => {
-                    self.lead(&mut shared, Served::Written, |shared| self.write_groups(shared))?;
+                    let led = self.lead(&mut shared, Served::Written, |shared| self.write_groups(shared));
+                    // What failed may have been another's line, after this one's.
+                    if shared.reached(reach) < seq {
+                        led?;
+                    }
                     continue;
                 }
                 Reach::Written if !std::mem::replace(&mut has_looked, true) => {
@@ -404,8 +408,10 @@ impl Log {
         if self.is_durable(seq) {
             return true;
         }
-        let shared = self.shared.lock();
-        shared.reached(reach) >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
+        let mut shared = self.shared.lock();
+        // Whoever waits is told why.
+        let is_refused = self.check_process(&mut shared).is_err();
+        is_refused || shared.reached(reach) >= seq || matches!(shared.refusal, Some((ErrorKind::Poisoned, _)))
     }
 
     /// Makes all lines so far durable.
@@ -503,6 +509,8 @@ impl Log {
     pub(super) fn check_process(&self, shared: &mut Shared) -> Result<()> {
         if self.is_forked() {
             shared.refuse(ErrorKind::Poisoned, "the process was forked from the one that opened the store");
+            // Of what the other process has under way nothing comes to its end here.
+            (shared.leading, shared.syncing) = (false, false);
             return shared.usable();
         }
         Ok(())
@@ -616,9 +624,12 @@ impl Append<'_> {
         let shared = &mut *self.shared;
         let is_within_batch = marks.batch.is_some_and(|batch| batch.number > 1);
         // A batch has one moment, so that none divides it.
-        let now = self.log.clock.unix_micros();
-        let now = if planted("clock-goes-back") { now } else { now.max(shared.last_at) };
-        let at = if is_within_batch { shared.last_at } else { now };
+        let at = if is_within_batch {
+            shared.last_at
+        } else {
+            let now = self.log.clock.unix_micros();
+            if planted("clock-goes-back") { now } else { now.max(shared.last_at) }
+        };
         let stamp = Stamp { seq: shared.next_seq, at };
         shared.last_at = at;
         shared.next_seq += 1;

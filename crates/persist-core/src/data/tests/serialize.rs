@@ -1,10 +1,11 @@
 //! Serializing: NaN and infinities are refused, all else is as serde_json has it; and one pass makes what two do.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
 use serde::Serialize;
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -317,16 +318,35 @@ impl Serialize for Careless {
             let _ = list.serialize_element(&BTreeMap::from([(0, f64::NAN)]));
             return list.end();
         }
+        if self.0 == 1 {
+            let mut list = serializer.serialize_seq(None)?;
+            list.serialize_element(&1)?;
+            let _ = catch_unwind(AssertUnwindSafe(|| list.serialize_element(&Panics)));
+            list.serialize_element(&2)?;
+            return list.end();
+        }
+        if self.0 < 5 {
+            let mut json = serializer.serialize_struct("$serde_json::private::RawValue", 1)?;
+            match self.0 {
+                2 => {}
+                3 => {
+                    json.serialize_field("$serde_json::private::RawValue", "1")?;
+                    json.serialize_field("$serde_json::private::RawValue", "2")?;
+                }
+                _ => json.serialize_field("tag", "1")?,
+            }
+            return json.end();
+        }
         let mut map = serializer.serialize_map(None)?;
         match self.0 {
-            1 => drop(map.serialize_entry("x", &f64::NAN)),
-            2 => map.serialize_key("x")?,
-            3 => map.serialize_value("x")?,
-            4 => {
+            5 => drop(map.serialize_entry("x", &f64::NAN)),
+            6 => map.serialize_key("x")?,
+            7 => map.serialize_value("x")?,
+            8 => {
                 let _ = map.serialize_key(&());
                 map.serialize_value("x")?;
             }
-            5 => {
+            9 => {
                 map.serialize_key("x")?;
                 map.serialize_key("y")?;
             }
@@ -339,13 +359,60 @@ impl Serialize for Careless {
     }
 }
 
+/// Panics within an object that it has begun.
+struct Panics;
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("x", "y")?;
+        panic!("planted: a value that does not come to its end")
+    }
+}
+
 #[test]
 fn what_a_careless_value_leaves_behind_is_refused() {
-    for how in 0..=6 {
+    for how in 0..=10 {
         let data = BTreeMap::from([("careless", Careless(how))]);
         let taken = normalize_value(&data, &[], &Rules::default());
         assert_eq!(taken.expect_err(&how.to_string()).kind(), ErrorKind::Input);
+        // Nothing of it is left to the next record of this thread.
+        let next = [Special { name: "n", kind: Kind::Int32, given: Given::Data }];
+        let taken = normalize_value(&BTreeMap::from([("n", 7)]), &next, &Rules::default()).unwrap();
+        assert_eq!(&*taken.text, r#"{"n":7}"#);
+        assert_eq!(taken.fields.len(), 1);
     }
+}
+
+#[test]
+fn a_tag_beside_text_that_is_json_already_is_refused() {
+    #[derive(Serialize)]
+    #[serde(tag = "v")]
+    enum Tagged {
+        #[serde(rename = "1")]
+        One(Box<RawValue>),
+    }
+    let data = BTreeMap::from([("payload", Tagged::One(RawValue::from_string("{\"x\":1}".into()).unwrap()))]);
+    assert_eq!(normalize_value(&data, &[], &Rules::default()).unwrap_err().kind(), ErrorKind::Input);
+}
+
+#[test]
+fn a_record_may_be_made_while_a_thread_ends() {
+    struct Last;
+    impl Drop for Last {
+        fn drop(&mut self) {
+            normalize_value(&BTreeMap::from([("n", 7)]), &[], &Rules::default()).unwrap();
+        }
+    }
+    thread_local! {
+        static LAST: Last = const { Last };
+    }
+    let ended = std::thread::spawn(|| {
+        // Made before, and so dropped after, what a first record leaves in the thread.
+        LAST.with(|_| ());
+        normalize_value(&BTreeMap::from([("n", 7)]), &[], &Rules::default()).unwrap();
+    });
+    ended.join().unwrap();
 }
 
 #[test]
