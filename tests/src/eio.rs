@@ -8,11 +8,11 @@
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use persist_test_utils::mount::run as run_program;
-use persist_test_utils::{FaultyMount, Rng, Settings, Subject};
+use persist_test_utils::{FaultyMount, Killed, Rng, Settings, Subject};
 
 use crate::kill::open_undamaged;
 use crate::process::STORE;
@@ -180,7 +180,7 @@ fn headers(database: &Path) -> Vec<u8> {
 
 /// A child that does what it is told, under strace.
 struct Obedient {
-    strace: Child,
+    strace: Killed,
     pid: String,
     tells: ChildStdin,
     answers: std::io::Lines<BufReader<ChildStdout>>,
@@ -219,7 +219,7 @@ impl Obedient {
             .map_err(|error| format!("cannot start strace: {error}"))?;
         let tells = strace.stdin.take().ok_or("the child has no pipe")?;
         let answers = BufReader::new(strace.stdout.take().ok_or("the child has no pipe")?).lines();
-        let mut child = Self { strace, pid: String::new(), tells, answers, database };
+        let mut child = Self { strace: Killed(strace), pid: String::new(), tells, answers, database };
         child.pid = child.answer()?;
         Ok(child)
     }
@@ -248,13 +248,13 @@ impl Obedient {
 
     fn kill(&mut self) -> Result<(), String> {
         run_program("kill", ["-9", &self.pid])?;
-        self.strace.wait().map(drop).map_err(|error| error.to_string())
+        self.strace.0.wait().map(drop).map_err(|error| error.to_string())
     }
 }
 
 impl Drop for Obedient {
     fn drop(&mut self) {
-        if self.strace.try_wait().is_ok_and(|ended| ended.is_none()) {
+        if self.strace.0.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = self.kill();
         }
     }

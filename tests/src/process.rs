@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use persist_test_utils::{Rng, Settings, Subject};
+use persist_test_utils::{Killed, Rng, Settings, Subject};
 
 use crate::eio;
 use crate::script::Script;
@@ -79,21 +79,10 @@ pub enum Task {
     Obey,
 }
 
-/// A process that does not outlive who started it.
-#[derive(Debug)]
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A child that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Process,
+    child: Killed,
     said: Arc<Mutex<Said>>,
     reader: JoinHandle<()>,
 }
@@ -119,7 +108,7 @@ impl Running {
             .args(["--child".as_ref(), dir.as_os_str(), seed.to_string().as_ref(), done.join(",").as_ref()])
             .stdout(Stdio::piped())
             .spawn();
-        let mut child = Process(spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?);
+        let mut child = Killed(spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?);
         let pipe = BufReader::new(child.0.stdout.take().ok_or("the child has no pipe")?);
         let said = Arc::<Mutex<Said>>::default();
         let saying = Arc::clone(&said);

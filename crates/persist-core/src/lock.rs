@@ -121,19 +121,22 @@ fn holder(mut file: &File) -> String {
         let mut now = String::new();
         // Who holds it is only told: a file that can't be read makes the message poorer, nothing else.
         let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut now));
-        if !now.is_empty() && now == said {
-            break;
+        if !now.is_empty() {
+            if now == said {
+                break;
+            }
+            said = now;
         }
-        said = now;
         std::thread::sleep(SAYING);
     }
     said
 }
 
+/// Writes before it cuts: whoever looks meanwhile finds the holder, and not an empty file.
 fn tell(mut file: &File, text: &str) -> std::io::Result<()> {
-    file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 fn host() -> String {

@@ -21,7 +21,7 @@ pub struct FaultyMount {
 
 /// A process that is killed when nobody needs it any more.
 #[derive(Debug)]
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

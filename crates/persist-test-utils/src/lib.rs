@@ -33,7 +33,7 @@ pub mod sim;
 pub mod subject;
 
 pub use example::{example_folder, example_program};
-pub use faulty::FaultyMount;
+pub use faulty::{FaultyMount, Killed};
 pub use flaky::FlakyDisk;
 pub use folder::copy_as_crash_leaves_it;
 pub use mount::{Kind, Mount};

@@ -25,10 +25,10 @@ impl<M: Model> Engine<M> {
 
     fn shut(&mut self) -> Result<()> {
         let Some(threads) = self.threads.take() else { return Ok(()) };
-        if self.shared.log.is_forked() {
+        if let Some(error) = self.shared.log.forked() {
             // Neither its threads nor its locks nor DuckDB are this process's to end.
             std::mem::forget((Arc::clone(&self.shared), threads));
-            return Err(Error::new(ErrorKind::Poisoned, "the store is another process's, from which this was forked"));
+            return Err(error);
         }
         // Subscribers are to have the rest.
         self.shared.pending.hold();

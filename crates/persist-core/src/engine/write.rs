@@ -275,13 +275,7 @@ impl<M: Model> Shared<M> {
             match answer.recv_timeout(Duration::from_millis(100)) {
                 Ok(done) => return done,
                 Err(_) if is_gone() => return Err(self.stopped()),
-                Err(_) if self.log.is_forked() => {
-                    return Err(Error::new(
-                        ErrorKind::Poisoned,
-                        "the process was forked from the one that opened the store",
-                    ));
-                }
-                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Timeout) => self.log.forked().map_or(Ok(()), Err)?,
                 Err(flume::RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(1)),
             }
         }

@@ -33,6 +33,7 @@ use crate::planted::planted;
 /// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
 /// write takes a microsecond, to be put to sleep and woken several.
 const LOOKS: u32 = 256;
+const FORKED: &str = "the process was forked from the one that opened the store";
 
 /// When the log goes on to a new segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -508,7 +509,7 @@ impl Log {
     /// that nobody would come whom it waits for, and its writes would go over those of the process that goes on.
     pub(super) fn check_process(&self, shared: &mut Shared) -> Result<()> {
         if self.is_forked() {
-            shared.refuse(ErrorKind::Poisoned, "the process was forked from the one that opened the store");
+            shared.refuse(ErrorKind::Poisoned, FORKED);
             // Of what the other process has under way nothing comes to its end here.
             (shared.leading, shared.syncing) = (false, false);
             return shared.usable();
@@ -516,8 +517,12 @@ impl Log {
         Ok(())
     }
 
-    /// Whether this process was forked from the one that made the log.
-    pub fn is_forked(&self) -> bool {
+    /// The error of this process, if it was forked from the one that made the log.
+    pub fn forked(&self) -> Option<Error> {
+        self.is_forked().then(|| Error::new(ErrorKind::Poisoned, FORKED))
+    }
+
+    fn is_forked(&self) -> bool {
         std::process::id() != self.process && !planted("child-goes-on")
     }
 
