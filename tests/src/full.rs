@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use persist_dated::{Error, ErrorKind};
 use persist_test_utils::{Kind, Mount, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::stop::{chores, work};
 use crate::writer::find;
@@ -27,7 +28,7 @@ const OLD: &str = "old";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is asked of the store when the disk is full, and how many bytes are left of it then.
-pub const ASKED: [(&str, u64); 10] = [
+const ASKED: [(&str, u64); 10] = [
     ("append", 0),
     ("flush", 0),
     ("merge", 0),
@@ -40,39 +41,16 @@ pub const ASKED: [(&str, u64); 10] = [
     ("journal", 8 * 1024),
 ];
 
-/// What the full disks showed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
-    /// Cases.
-    pub cases: u64,
-    /// So often what was asked was refused.
-    pub refused: u64,
-}
-
 /// Why no small disk can be made here, if so.
-pub fn unavailable() -> Option<String> {
+pub(crate) fn unavailable(_: &Setting) -> Option<String> {
     Mount::new(Kind::Ext4, BYTES).err()
-}
-
-/// Runs so many cases, the first of which has this number.
-///
-/// # Errors
-/// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(cycles: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    for number in (seed..).take(cycles as usize) {
-        case::<S>(number, &mut verdict).map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 9 --store {} --cycles 1 --seed {number}", S::NAME)
-        })?;
-    }
-    Ok(verdict)
 }
 
 /// One case: its number says what is asked.
 ///
 /// # Errors
 /// The promise that was broken.
-pub fn case<S: Subject>(number: u64, verdict: &mut Verdict) -> Result<(), String> {
+pub(crate) fn case<S: Subject>(_: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let (asked, left) = ASKED[(number % ASKED.len() as u64) as usize];
     let mount = Mount::new(Kind::Ext4, BYTES)?;
     // The chores of the scripts' own are done on another disk.
@@ -121,8 +99,7 @@ pub fn case<S: Subject>(number: u64, verdict: &mut Verdict) -> Result<(), String
             refused
         }
     };
-    verdict.cases += 1;
-    verdict.refused += u64::from(refused);
+    counters.add("refused", u64::from(refused));
     full.finish(store, &dir)
 }
 

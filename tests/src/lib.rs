@@ -7,16 +7,17 @@
 mod collection;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
-pub mod eio;
+mod eio;
 pub mod fork;
-pub mod full;
-pub mod kill;
-pub mod power;
+mod full;
+mod kill;
+mod power;
 mod process;
 #[cfg(doctest)]
 mod readme;
+pub mod rows;
 mod script;
-pub mod stop;
+mod stop;
 mod writer;
 
 pub use collection::CollectionSubject;

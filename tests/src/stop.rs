@@ -13,6 +13,7 @@ use std::time::Duration;
 use persist_dated::ErrorKind;
 use persist_test_utils::{FlakyDisk, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer, find};
 
@@ -25,32 +26,11 @@ const CHORES: u64 = 24;
 /// So many actions follow on a good disk.
 const MORE: u64 = 10;
 
-/// What the stops showed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
-    /// Workloads that ended before all of their actions were done.
-    pub stopped: u64,
-    /// Actions that were acknowledged.
-    pub acknowledged: u64,
-    /// Records that recovery replayed.
-    pub replayed: u64,
-}
-
-/// Stops so many workloads, each at another operation.
+/// One case: a workload that stops at one of its operations.
 ///
 /// # Errors
-/// The first promise that was broken, and the seed with which it was.
-pub fn run<S: Subject>(points: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    for point in seed..seed + points {
-        stop_once::<S>(point, &mut verdict).map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 2 --store {} --cycles 1 --seed {point}", S::NAME)
-        })?;
-    }
-    Ok(verdict)
-}
-
-fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
+/// The promise that was broken.
+pub(crate) fn case<S: Subject>(_: &Setting, seed: u64, counters: &mut Counters) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let day = rng.range(1..29) as u8;
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -76,18 +56,18 @@ fn stop_once<S: Subject>(seed: u64, verdict: &mut Verdict) -> Result<(), String>
         let chores = chores(dir.path());
         let ended = work(&store, Script::new(seed), rng, chores, ACTIONS, &mut acknowledged)?;
         copy_as_crash_leaves_it(&dir.path().join(STORE), copy.path());
-        verdict.stopped += u64::from(ended);
+        counters.add("stopped", u64::from(ended));
     } else {
         copy_as_crash_leaves_it(&dir.path().join(STORE), copy.path());
-        verdict.stopped += 1;
+        counters.add("stopped", 1);
     }
-    verdict.acknowledged += acknowledged;
+    counters.add("acknowledged", acknowledged);
     let mut scripts = [Script::new(seed)];
     let store = S::open(copy.path(), day, &settings()).map_err(|error| format!("I1: {error}"))?;
     if store.recovery().is_damaged() {
         return Err(format!("a stop damages nothing, but: {}", store.recovery()));
     }
-    verdict.replayed += store.recovery().records;
+    counters.add("replayed", store.recovery().records);
     find(&store, &[acknowledged], &[acknowledged], &mut scripts)?;
     let [script] = &scripts;
     let more = tempfile::tempdir().map_err(|error| error.to_string())?;
