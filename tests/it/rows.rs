@@ -43,6 +43,76 @@ fn a_collection_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing
     holds("a_collection_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing");
 }
 
+#[test]
+fn a_fault_between_the_steps_of_a_flush_doubles_and_loses_nothing() {
+    holds("a_fault_between_the_steps_of_a_flush_doubles_and_loses_nothing");
+}
+
+#[test]
+fn a_fault_between_the_steps_of_a_collection_stores_flush_doubles_and_loses_nothing() {
+    holds("a_fault_between_the_steps_of_a_collection_stores_flush_doubles_and_loses_nothing");
+}
+
+#[test]
+fn an_operation_that_fails_is_told_and_loses_nothing() {
+    holds("an_operation_that_fails_is_told_and_loses_nothing");
+}
+
+#[test]
+fn an_operation_of_a_collection_store_that_fails_is_told_and_loses_nothing() {
+    holds("an_operation_of_a_collection_store_that_fails_is_told_and_loses_nothing");
+}
+
+#[test]
+fn a_panic_is_told_to_everybody_at_once_and_loses_nothing() {
+    holds("a_panic_is_told_to_everybody_at_once_and_loses_nothing");
+}
+
+#[test]
+fn a_panic_in_a_collection_store_is_told_to_everybody_at_once_and_loses_nothing() {
+    holds("a_panic_in_a_collection_store_is_told_to_everybody_at_once_and_loses_nothing");
+}
+
+#[test]
+fn a_recovery_that_is_crashed_again_and_again_loses_and_doubles_nothing() {
+    holds("a_recovery_that_is_crashed_again_and_again_loses_and_doubles_nothing");
+}
+
+#[test]
+fn a_recovery_of_a_collection_store_that_is_crashed_again_and_again_loses_and_doubles_nothing() {
+    holds("a_recovery_of_a_collection_store_that_is_crashed_again_and_again_loses_and_doubles_nothing");
+}
+
+#[test]
+fn of_two_processes_one_has_a_store_and_a_dead_one_holds_nobody_up() {
+    holds("of_two_processes_one_has_a_store_and_a_dead_one_holds_nobody_up");
+}
+
+#[test]
+fn of_two_processes_one_has_a_collection_store_and_a_dead_one_holds_nobody_up() {
+    holds("of_two_processes_one_has_a_collection_store_and_a_dead_one_holds_nobody_up");
+}
+
+#[test]
+fn a_duckdb_that_fails_for_long_makes_writers_busy_and_loses_nothing() {
+    holds("a_duckdb_that_fails_for_long_makes_writers_busy_and_loses_nothing");
+}
+
+#[test]
+fn a_duckdb_that_fails_for_long_makes_writers_of_a_collection_store_busy_and_loses_nothing() {
+    holds("a_duckdb_that_fails_for_long_makes_writers_of_a_collection_store_busy_and_loses_nothing");
+}
+
+#[test]
+fn a_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind() {
+    holds("a_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind");
+}
+
+#[test]
+fn a_collection_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind() {
+    holds("a_collection_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind");
+}
+
 // The following take root and some programs; elsewhere they say so and end.
 
 #[test]

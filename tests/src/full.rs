@@ -5,6 +5,7 @@
 //! for now. When there is space again, all that was acknowledged is there, and the store goes on by itself.
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use persist_dated::{Error, ErrorKind};
@@ -12,7 +13,7 @@ use persist_test_utils::{Kind, Mount, Rng, Settings, Subject, copy_as_crash_leav
 
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
-use crate::stop::{chores, work};
+use crate::stop::{act, chores};
 use crate::writer::find;
 
 /// Space for two databases of DuckDB's, the log and a backup.
@@ -125,13 +126,15 @@ impl<S: Subject> Full<'_, S> {
     /// Does actions of the script until the store refuses one; answers whether it did.
     fn act(&mut self, store: &S, actions: u64) -> Result<bool, String> {
         let [script] = &self.scripts;
-        let (mut acknowledged, rng) = (script.done, Rng::new(self.number ^ script.done));
-        let refused = work(store, script.clone(), rng, chores(self.elsewhere), actions, &mut acknowledged)?;
+        let (acknowledged, rng) = (AtomicU64::new(script.done), Rng::new(self.number ^ script.done));
+        let wanted = |done| done < actions;
+        let refused = act(store, script.clone(), rng, chores(self.elsewhere), &acknowledged, wanted)?;
+        let acknowledged = acknowledged.into_inner();
         let [script] = &mut self.scripts;
         while script.done < acknowledged {
             script.next();
         }
-        Ok(refused)
+        Ok(refused.is_some())
     }
 
     /// Asks for what needs space. Answers whether it was refused.

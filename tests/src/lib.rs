@@ -5,16 +5,21 @@
 
 #[path = "../../crates/persist-collection/tests/it/subject.rs"]
 mod collection;
+mod cycles;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
 mod eio;
+mod faults;
 pub mod fork;
 mod full;
 mod kill;
+mod lasting;
+mod owners;
 mod power;
 mod process;
 #[cfg(doctest)]
 mod readme;
+mod recovery;
 pub mod rows;
 mod script;
 mod stop;

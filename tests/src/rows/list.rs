@@ -1,7 +1,7 @@
 //! The table itself.
 
-use super::{Cases, Named, Part, Row, Setting, Shown, Store};
-use crate::{CollectionSubject, DatedSubject, eio, full, kill, power, stop};
+use super::{Case, Cases, Named, Part, Row, Setting, Shown, Store};
+use crate::{CollectionSubject, DatedSubject, cycles, eio, faults, full, kill, lasting, owners, power, recovery, stop};
 
 /// All rows that there are tests for, by their numbers.
 pub static ROWS: &[Row] = &[
@@ -10,27 +10,21 @@ pub static ROWS: &[Row] = &[
         name: "kill -9 at any moment, all threads busy; ten times in a folder",
         promise: "what was acknowledged is there, once, in order; the rest whole or not at all",
         parts: &[
-            part(
+            cases(
                 Store::Dated,
+                kill::case::<DatedSubject>,
+                15,
                 10_000,
-                Cases {
-                    case: kill::case::<DatedSubject>,
-                    unavailable: anywhere,
-                    ci: 15,
-                    at_stake: KILLS,
-                    test: "a_killed_process_loses_and_doubles_nothing",
-                },
+                KILLS,
+                "a_killed_process_loses_and_doubles_nothing",
             ),
-            part(
+            cases(
                 Store::Collection,
+                kill::case::<CollectionSubject>,
+                15,
                 10_000,
-                Cases {
-                    case: kill::case::<CollectionSubject>,
-                    unavailable: anywhere,
-                    ci: 15,
-                    at_stake: KILLS,
-                    test: "a_killed_process_that_had_a_collection_store_loses_and_doubles_nothing",
-                },
+                KILLS,
+                "a_killed_process_that_had_a_collection_store_loses_and_doubles_nothing",
             ),
         ],
     },
@@ -53,27 +47,44 @@ pub static ROWS: &[Row] = &[
                     core("roll::a_crash_at_any_operation_of_rolling_over_leaves_a_store_that_opens_for_either_date", 0),
                 ],
             ),
-            part(
+            cases(
                 Store::Dated,
+                stop::case::<DatedSubject>,
+                350,
                 50_000,
-                Cases {
-                    case: stop::case::<DatedSubject>,
-                    unavailable: anywhere,
-                    ci: 350,
-                    at_stake: &[("stopped", 220), ("acknowledged", 1_700), ("replayed", 400)],
-                    test: "a_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing",
-                },
+                &[("stopped", 220), ("acknowledged", 1_700), ("replayed", 400)],
+                "a_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing",
             ),
-            part(
+            cases(
                 Store::Collection,
+                stop::case::<CollectionSubject>,
+                150,
                 50_000,
-                Cases {
-                    case: stop::case::<CollectionSubject>,
-                    unavailable: anywhere,
-                    ci: 150,
-                    at_stake: &[("stopped", 60), ("acknowledged", 700), ("replayed", 180)],
-                    test: "a_collection_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing",
-                },
+                &[("stopped", 60), ("acknowledged", 700), ("replayed", 180)],
+                "a_collection_store_whose_disk_stops_at_any_operation_loses_and_halves_nothing",
+            ),
+        ],
+    },
+    Row {
+        number: 3,
+        name: "a crash, an error or a panic between the steps of a flush, a merge and a checkpoint",
+        promise: "each write once; the store goes on after an error, and is poisoned after a panic",
+        parts: &[
+            cases(
+                Store::Dated,
+                faults::step::<DatedSubject>,
+                54,
+                18_000,
+                &[("faults", 50), ("acknowledged", 300), ("poisoned", 16)],
+                "a_fault_between_the_steps_of_a_flush_doubles_and_loses_nothing",
+            ),
+            cases(
+                Store::Collection,
+                faults::step::<CollectionSubject>,
+                54,
+                18_000,
+                &[("faults", 50), ("acknowledged", 300), ("poisoned", 16)],
+                "a_fault_between_the_steps_of_a_collection_stores_flush_doubles_and_loses_nothing",
             ),
         ],
     },
@@ -81,20 +92,38 @@ pub static ROWS: &[Row] = &[
         number: 4,
         name: "a crash during recovery",
         promise: "it ends the same when it is started over",
-        parts: &[tests(
-            Store::Log,
-            100,
-            &[
-                core("wal::crash::a_recovery_that_crashes_at_any_operation_ends_the_same_when_started_over", 1),
-                core(
-                    "wal::crash::a_recovery_of_several_folders_that_crashes_at_any_operation_ends_the_same_when_started_over",
-                    1,
-                ),
-                core("wal::crash::a_cut_that_an_interrupted_recovery_did_not_sync_is_made_durable_by_the_next", 0),
-                core("wal::faults::a_recovery_whose_operation_fails_is_an_error_and_can_be_started_over", 6),
-                core("wal::salvage::a_salvage_that_is_interrupted_ends_the_same_when_started_over", 25),
-            ],
-        )],
+        parts: &[
+            tests(
+                Store::Log,
+                100,
+                &[
+                    core("wal::crash::a_recovery_that_crashes_at_any_operation_ends_the_same_when_started_over", 1),
+                    core(
+                        "wal::crash::a_recovery_of_several_folders_that_crashes_at_any_operation_ends_the_same_when_started_over",
+                        1,
+                    ),
+                    core("wal::crash::a_cut_that_an_interrupted_recovery_did_not_sync_is_made_durable_by_the_next", 0),
+                    core("wal::faults::a_recovery_whose_operation_fails_is_an_error_and_can_be_started_over", 6),
+                    core("wal::salvage::a_salvage_that_is_interrupted_ends_the_same_when_started_over", 25),
+                ],
+            ),
+            cases(
+                Store::Dated,
+                recovery::case::<DatedSubject>,
+                150,
+                50_000,
+                &[("stopped", 90), ("openings stopped", 60), ("replayed", 200)],
+                "a_recovery_that_is_crashed_again_and_again_loses_and_doubles_nothing",
+            ),
+            cases(
+                Store::Collection,
+                recovery::case::<CollectionSubject>,
+                100,
+                50_000,
+                &[("stopped", 40), ("openings stopped", 40), ("replayed", 100)],
+                "a_recovery_of_a_collection_store_that_is_crashed_again_and_again_loses_and_doubles_nothing",
+            ),
+        ],
     },
     Row {
         number: 5,
@@ -118,27 +147,27 @@ pub static ROWS: &[Row] = &[
         name: "power loss of a real kernel with DuckDB under it; five times on a file system",
         promise: "what was durable is there, once, in order; backups and exports that were done are whole",
         parts: &[
-            part(
-                Store::Dated,
-                1_000,
-                Cases {
-                    case: power::case::<DatedSubject>,
-                    unavailable: power::unavailable,
-                    ci: 6,
-                    at_stake: &[("durable", 200), ("cuts after a kill", 1), ("probes lost", 1)],
-                    test: "a_power_cut_loses_nothing_that_was_durable",
-                },
+            where_possible(
+                power::unavailable,
+                cases(
+                    Store::Dated,
+                    power::case::<DatedSubject>,
+                    6,
+                    1_000,
+                    &[("durable", 200), ("cuts after a kill", 1), ("probes lost", 1)],
+                    "a_power_cut_loses_nothing_that_was_durable",
+                ),
             ),
-            part(
-                Store::Collection,
-                1_000,
-                Cases {
-                    case: power::case::<CollectionSubject>,
-                    unavailable: power::unavailable,
-                    ci: 4,
-                    at_stake: &[("durable", 130), ("cuts after a kill", 1), ("probes lost", 1)],
-                    test: "a_power_cut_costs_a_collection_store_nothing_that_was_durable",
-                },
+            where_possible(
+                power::unavailable,
+                cases(
+                    Store::Collection,
+                    power::case::<CollectionSubject>,
+                    4,
+                    1_000,
+                    &[("durable", 130), ("cuts after a kill", 1), ("probes lost", 1)],
+                    "a_power_cut_costs_a_collection_store_nothing_that_was_durable",
+                ),
             ),
         ],
     },
@@ -163,27 +192,27 @@ pub static ROWS: &[Row] = &[
                     dated("poison::everyone_who_waits_is_told_when_the_sync_fails"),
                 ],
             ),
-            part(
-                Store::Dated,
-                1_000,
-                Cases {
-                    case: eio::case::<DatedSubject>,
-                    unavailable: eio::unavailable,
-                    ci: 4,
-                    at_stake: &[("durable", 50), ("stores that went on", 1)],
-                    test: "a_device_that_fails_to_write_costs_nothing_that_was_durable",
-                },
+            where_possible(
+                eio::unavailable,
+                cases(
+                    Store::Dated,
+                    eio::case::<DatedSubject>,
+                    4,
+                    1_000,
+                    &[("durable", 50), ("stores that went on", 1)],
+                    "a_device_that_fails_to_write_costs_nothing_that_was_durable",
+                ),
             ),
-            part(
-                Store::Collection,
-                1_000,
-                Cases {
-                    case: eio::case::<CollectionSubject>,
-                    unavailable: eio::unavailable,
-                    ci: 4,
-                    at_stake: &[("durable", 50), ("stores that went on", 1)],
-                    test: "a_device_that_fails_to_write_costs_a_collection_store_nothing_that_was_durable",
-                },
+            where_possible(
+                eio::unavailable,
+                cases(
+                    Store::Collection,
+                    eio::case::<CollectionSubject>,
+                    4,
+                    1_000,
+                    &[("durable", 50), ("stores that went on", 1)],
+                    "a_device_that_fails_to_write_costs_a_collection_store_nothing_that_was_durable",
+                ),
             ),
         ],
     },
@@ -191,17 +220,35 @@ pub static ROWS: &[Row] = &[
         number: 8,
         name: "each error that the system has for a file operation; short and interrupted writes",
         promise: "an error, or all was written; what was acknowledged is there",
-        parts: &[tests(
-            Store::Log,
-            1_000,
-            &[
-                core("wal::faults::a_write_that_fails_is_an_error_and_loses_nothing_acknowledged", 1),
-                core("wal::faults::short_and_interrupted_writes_are_finished", 1),
-                core("wal::faults::a_power_cut_between_the_halves_of_a_short_write_is_a_tear", 3_000),
-                core("wal::faults::any_other_operation_may_fail_too", 1),
-                core("wal::faults::a_segment_that_cannot_even_be_removed_is_in_nobodys_way", 0),
-            ],
-        )],
+        parts: &[
+            tests(
+                Store::Log,
+                1_000,
+                &[
+                    core("wal::faults::a_write_that_fails_is_an_error_and_loses_nothing_acknowledged", 1),
+                    core("wal::faults::short_and_interrupted_writes_are_finished", 1),
+                    core("wal::faults::a_power_cut_between_the_halves_of_a_short_write_is_a_tear", 3_000),
+                    core("wal::faults::any_other_operation_may_fail_too", 1),
+                    core("wal::faults::a_segment_that_cannot_even_be_removed_is_in_nobodys_way", 0),
+                ],
+            ),
+            cases(
+                Store::Dated,
+                faults::error::<DatedSubject>,
+                60,
+                10_000,
+                &[("faults", 30), ("acknowledged", 800), ("poisoned", 5)],
+                "an_operation_that_fails_is_told_and_loses_nothing",
+            ),
+            cases(
+                Store::Collection,
+                faults::error::<CollectionSubject>,
+                60,
+                10_000,
+                &[("faults", 30), ("acknowledged", 800), ("poisoned", 5)],
+                "an_operation_of_a_collection_store_that_fails_is_told_and_loses_nothing",
+            ),
+        ],
     },
     Row {
         number: 9,
@@ -216,27 +263,27 @@ pub static ROWS: &[Row] = &[
                     core("wal::ahead::where_there_is_no_space_ahead_the_writer_who_needs_it_is_told", 0),
                 ],
             ),
-            part(
-                Store::Dated,
-                500,
-                Cases {
-                    case: full::case::<DatedSubject>,
-                    unavailable: full::unavailable,
-                    ci: 10,
-                    at_stake: &[("refused", 5)],
-                    test: "a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space",
-                },
+            where_possible(
+                full::unavailable,
+                cases(
+                    Store::Dated,
+                    full::case::<DatedSubject>,
+                    10,
+                    500,
+                    &[("refused", 5)],
+                    "a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space",
+                ),
             ),
-            part(
-                Store::Collection,
-                500,
-                Cases {
-                    case: full::case::<CollectionSubject>,
-                    unavailable: full::unavailable,
-                    ci: 10,
-                    at_stake: &[("refused", 5)],
-                    test: "a_full_disk_costs_a_collection_store_nothing_which_goes_on_when_there_is_space",
-                },
+            where_possible(
+                full::unavailable,
+                cases(
+                    Store::Collection,
+                    full::case::<CollectionSubject>,
+                    10,
+                    500,
+                    &[("refused", 5)],
+                    "a_full_disk_costs_a_collection_store_nothing_which_goes_on_when_there_is_space",
+                ),
             ),
         ],
     },
@@ -299,6 +346,85 @@ pub static ROWS: &[Row] = &[
                 core("roll::another_stores_segment_in_any_dates_folder_is_named_and_nothing_is_changed", 0),
             ],
         )],
+    },
+    Row {
+        number: 16,
+        name: "two processes, a fork, a lock that a dead process has left",
+        promise: "one owner, who is named; a dead one holds nobody up",
+        parts: &[
+            tests(
+                Store::Log,
+                10,
+                &[
+                    Named {
+                        package: "persist-core",
+                        program: "lib",
+                        name: "lock::tests::the_second_opener_is_told_who_holds_the_lock",
+                        seeds: 0,
+                    },
+                    Named {
+                        package: "persist-core",
+                        program: "lib",
+                        name: "lock::tests::a_holder_that_is_just_saying_who_it_is_is_named_all_the_same",
+                        seeds: 0,
+                    },
+                    Named {
+                        package: "persist-tests",
+                        program: "it",
+                        name: "fork::a_forked_child_is_refused_and_costs_its_parent_neither_records_nor_the_lock",
+                        seeds: 0,
+                    },
+                ],
+            ),
+            cases(
+                Store::Dated,
+                owners::case::<DatedSubject>,
+                60,
+                10_000,
+                &[("refused", 60), ("killed while opening", 3)],
+                "of_two_processes_one_has_a_store_and_a_dead_one_holds_nobody_up",
+            ),
+            cases(
+                Store::Collection,
+                owners::case::<CollectionSubject>,
+                40,
+                10_000,
+                &[("refused", 40), ("killed while opening", 2)],
+                "of_two_processes_one_has_a_collection_store_and_a_dead_one_holds_nobody_up",
+            ),
+        ],
+    },
+    Row {
+        number: 18,
+        name: "a thread of the store's that panics, or a caller's within its own value",
+        promise: "poisoned, or refused; everybody gets an answer at once; what was acknowledged is there",
+        parts: &[
+            tests(
+                Store::Log,
+                10,
+                &[
+                    core("wal::group::a_leader_that_panics_poisons_the_log_and_hangs_nobody", 0),
+                    core("wal::group::a_panic_while_the_log_is_laid_out_poisons_it_and_hangs_nobody", 0),
+                    core("wal::news::a_call_that_panics_keeps_nobody_else_from_being_called", 0),
+                ],
+            ),
+            cases(
+                Store::Dated,
+                faults::panic::<DatedSubject>,
+                54,
+                10_000,
+                &[("faults", 30), ("acknowledged", 800), ("poisoned", 20)],
+                "a_panic_is_told_to_everybody_at_once_and_loses_nothing",
+            ),
+            cases(
+                Store::Collection,
+                faults::panic::<CollectionSubject>,
+                54,
+                10_000,
+                &[("faults", 30), ("acknowledged", 800), ("poisoned", 20)],
+                "a_panic_in_a_collection_store_is_told_to_everybody_at_once_and_loses_nothing",
+            ),
+        ],
     },
     Row {
         number: 19,
@@ -404,13 +530,87 @@ pub static ROWS: &[Row] = &[
             ),
         ],
     },
+    Row {
+        number: 23,
+        name: "DuckDB that works in part only, for long",
+        promise: "writers slow down, then Busy; memory and the folder are bounded; nothing is lost, and it goes on after",
+        parts: &[
+            tests(
+                Store::Log,
+                10,
+                &[
+                    dated("maintenance::a_merge_that_keeps_failing_keeps_no_checkpoint_from_removing_the_log"),
+                    dated(
+                        "maintenance::a_checkpoint_that_keeps_failing_makes_writes_busy_before_memory_and_the_log_grow_without_end",
+                    ),
+                ],
+            ),
+            cases(
+                Store::Dated,
+                lasting::case::<DatedSubject>,
+                4,
+                400,
+                &[("busy", 9), ("acknowledged", 5_000)],
+                "a_duckdb_that_fails_for_long_makes_writers_busy_and_loses_nothing",
+            ),
+            cases(
+                Store::Collection,
+                lasting::case::<CollectionSubject>,
+                4,
+                400,
+                &[("busy", 9), ("acknowledged", 4_000)],
+                "a_duckdb_that_fails_for_long_makes_writers_of_a_collection_store_busy_and_loses_nothing",
+            ),
+        ],
+    },
+    Row {
+        number: 24,
+        name: "opening and closing, again and again; 125 times in a process",
+        promise: "no descriptor, thread or memory stays",
+        parts: &[
+            cases(
+                Store::Dated,
+                cycles::case::<DatedSubject>,
+                4,
+                80,
+                &[("openings", 500)],
+                "a_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind",
+            ),
+            cases(
+                Store::Collection,
+                cycles::case::<CollectionSubject>,
+                4,
+                80,
+                &[("openings", 500)],
+                "a_collection_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind",
+            ),
+        ],
+    },
 ];
 
 /// What the kills of as many cases as CI runs have to have under way.
 const KILLS: &[(&str, u64)] = &[("acknowledged", 1_500), ("unacknowledged", 30), ("replayed", 750), ("backups", 1)];
 
-const fn part(store: Store, soak: u64, cases: Cases) -> Part {
-    Part { store, shown: Shown::Cases(cases), soak }
+/// So many cases for CI and for a soak, what they put at stake, and the test of CI's.
+const fn cases(
+    store: Store,
+    case: Case,
+    ci: u64,
+    soak: u64,
+    at_stake: &'static [(&'static str, u64)],
+    test: &'static str,
+) -> Part {
+    Part { store, shown: Shown::Cases(Cases { case, unavailable: anywhere, ci, at_stake, test }), soak }
+}
+
+/// Cases that are not possible everywhere.
+const fn where_possible(unavailable: fn(&Setting) -> Option<String>, part: Part) -> Part {
+    let Part { store, shown, soak } = part;
+    let shown = match shown {
+        Shown::Cases(cases) => Shown::Cases(Cases { unavailable, ..cases }),
+        shown @ Shown::Tests(_) => shown,
+    };
+    Part { store, shown, soak }
 }
 
 const fn tests(store: Store, soak: u64, tests: &'static [Named]) -> Part {
