@@ -113,6 +113,36 @@ fn a_collection_store_that_is_opened_and_closed_again_and_again_leaves_nothing_b
     holds("a_collection_store_that_is_opened_and_closed_again_and_again_leaves_nothing_behind");
 }
 
+#[test]
+fn a_damaged_database_is_refused_or_answers_as_before() {
+    holds("a_damaged_database_is_refused_or_answers_as_before");
+}
+
+#[test]
+fn a_damaged_database_of_a_collection_store_is_refused_or_answers_as_before() {
+    holds("a_damaged_database_of_a_collection_store_is_refused_or_answers_as_before");
+}
+
+#[test]
+fn whatever_becomes_of_duckdbs_own_log_all_is_there() {
+    holds("whatever_becomes_of_duckdbs_own_log_all_is_there");
+}
+
+#[test]
+fn whatever_becomes_of_the_logs_of_a_collection_stores_databases_all_is_there() {
+    holds("whatever_becomes_of_the_logs_of_a_collection_stores_databases_all_is_there");
+}
+
+#[test]
+fn five_hundred_hostile_names_come_back_through_each_verb_or_are_refused() {
+    holds("five_hundred_hostile_names_come_back_through_each_verb_or_are_refused");
+}
+
+#[test]
+fn five_hundred_hostile_names_come_back_through_each_verb_of_a_collection_store() {
+    holds("five_hundred_hostile_names_come_back_through_each_verb_of_a_collection_store");
+}
+
 // The following take root and some programs; elsewhere they say so and end.
 
 #[test]

@@ -6,6 +6,7 @@
 #[path = "../../crates/persist-collection/tests/it/subject.rs"]
 mod collection;
 mod cycles;
+mod damaged;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
 mod eio;
@@ -14,6 +15,7 @@ pub mod fork;
 mod full;
 mod kill;
 mod lasting;
+mod names;
 mod owners;
 mod power;
 mod process;
