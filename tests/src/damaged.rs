@@ -18,6 +18,8 @@ use crate::writer::find;
 /// So many damages are a case.
 const DAMAGES: u64 = 10;
 const ACTIONS: u64 = 40;
+/// So many times that many actions at most.
+const MOST: u64 = 12;
 /// DuckDB's three headers.
 const HEADERS: u64 = 3 * 4096;
 const BLOCK: usize = 4096;
@@ -120,9 +122,19 @@ impl<S: Subject> Left<S> {
         store.compact().map_err(failed)?;
         acts(&store, 2 * ACTIONS)?;
         store.flush().map_err(failed)?;
+        let mut crashed = copy(dir.path())?;
+        // A checkpoint that comes right after a flush leaves none of DuckDB's logs.
+        for more in 3..MOST {
+            if !files_of(crashed.path(), "wal").is_empty() {
+                break;
+            }
+            acts(&store, more * ACTIONS)?;
+            store.flush().map_err(failed)?;
+            crashed = copy(dir.path())?;
+        }
         let (rows, history) = (store.rows("").map_err(failed)?, store.history().map_err(failed)?);
         let dir = if number.is_multiple_of(2) {
-            copy(dir.path())?
+            crashed
         } else {
             store.close().map_err(failed)?;
             dir

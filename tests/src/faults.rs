@@ -21,7 +21,7 @@ use serde_json::{Map, json};
 use crate::rows::run::said;
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
-use crate::stop::{act, goes_on, is_there, recovers, settings};
+use crate::stop::{act, copy, goes_on, is_there, recovers, settings};
 use crate::writer::{Chores, WRITERS, find};
 use crate::{CollectionSubject, DatedSubject};
 
@@ -45,6 +45,8 @@ const MOST: u64 = 90;
 const AFTER: u64 = 5;
 /// Whatever is asked of a store that is poisoned, the answer comes within this time.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// So long a thread is held up.
+const DELAY: Duration = Duration::from_millis(60);
 /// How soon a store that is not goes on by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -57,6 +59,8 @@ enum Fault {
     Error(i32),
     /// The thread that does it panics.
     Panic,
+    /// Its thread is held up while all others go on, and the crash comes shortly after.
+    Delay,
 }
 
 /// Where a fault comes.
@@ -92,8 +96,9 @@ impl At {
 /// The promise that was broken.
 pub(crate) fn step<S: Subject>(_: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let steps = STEPS.len() as u64;
-    let fault = [Fault::Stop, Fault::Error(EIO), Fault::Panic][(number / steps % 3) as usize];
-    let at = At::Step(STEPS[(number % steps) as usize], number / steps / 3 % 3);
+    let faults = [Fault::Stop, Fault::Error(EIO), Fault::Panic, Fault::Delay];
+    let fault = faults[(number / steps % 4) as usize];
+    let at = At::Step(STEPS[(number % steps) as usize], number / steps / 4 % 3 * 2);
     Broken::<S>::new(number, 1)?.run(Some((at, fault)), |_| Ok(()), counters)
 }
 
@@ -215,6 +220,11 @@ impl<S: Subject> Broken<S> {
             return recovers(&self.dir.path().join("crashed"), day, [&before, &reached], &mut self.scripts, counters);
         }
         let acknowledged = reached(&self.acknowledged);
+        if matches!(place, Some((_, Fault::Delay))) {
+            let crashed = copy(&dir)?;
+            let both = [acknowledged.as_slice(); 2];
+            recovers(crashed.path(), day, both, &mut self.scripts.clone(), counters)?;
+        }
         let Some(store) = store else {
             std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
             return recovers(&dir, day, [&acknowledged, &acknowledged], &mut self.scripts, counters);
@@ -222,7 +232,7 @@ impl<S: Subject> Broken<S> {
         let must_be_poisoned = came() && matches!(place, Some((At::Step(..), Fault::Panic)));
         let is_poisoned = !settles(&store, must_be_poisoned)?;
         counters.add("poisoned", u64::from(is_poisoned));
-        if is_poisoned && matches!(place, Some((At::Step(..), Fault::Error(_))) | None) {
+        if is_poisoned && matches!(place, Some((At::Step(..), Fault::Error(_) | Fault::Delay)) | None) {
             return Err("the log has nothing to do with it, and is poisoned".to_owned());
         }
         if is_poisoned {
@@ -230,8 +240,7 @@ impl<S: Subject> Broken<S> {
         } else {
             find(&store, &acknowledged, &acknowledged, &mut self.scripts)?;
         }
-        let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
-        copy_as_crash_leaves_it(&dir, copy.path());
+        let crashed = copy(&dir)?;
         let least: Vec<u64> = self
             .scripts
             .iter()
@@ -239,7 +248,7 @@ impl<S: Subject> Broken<S> {
             .zip(&acknowledged)
             .map(|(known, reached)| known.max(*reached))
             .collect();
-        recovers(copy.path(), day, [&least, &least], &mut self.scripts.clone(), counters)?;
+        recovers(crashed.path(), day, [&least, &least], &mut self.scripts.clone(), counters)?;
         if is_poisoned {
             if store.close().is_ok() {
                 return Err("a store that is poisoned closes as if all were well".to_owned());
@@ -264,8 +273,12 @@ impl<S: Subject> Broken<S> {
             if !at.counts(operation, path) || seen.passed.fetch_add(1, Ordering::SeqCst) != at.before() {
                 return Ok(());
             }
+            if fault == Fault::Delay {
+                std::thread::sleep(DELAY);
+            }
             seen.came.store(true, Ordering::SeqCst);
             match fault {
+                Fault::Delay => Ok(()),
                 Fault::Error(code) => failed(code),
                 Fault::Panic => panic!("planted: {operation} {}", path.display()),
                 Fault::Stop => {

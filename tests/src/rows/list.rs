@@ -41,13 +41,13 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         number: 3,
-        name: "a crash, an error or a panic between the steps of a flush, a merge and a checkpoint",
+        name: "a crash, an error, a panic or a delay between the steps of a flush, a merge and a checkpoint",
         promise: "each write once; the store goes on after an error, and is poisoned after a panic",
         parts: &[
-            cases(Store::Dated, faults::step::<DatedSubject>, 54, 18_000,
-                &[("faults", 50), ("acknowledged", 300), ("poisoned", 16)], "a_fault_between_the_steps_of_a_flush_doubles_and_loses_nothing"),
-            cases(Store::Collection, faults::step::<CollectionSubject>, 54, 18_000,
-                &[("faults", 50), ("acknowledged", 300), ("poisoned", 16)], "a_fault_between_the_steps_of_a_collection_stores_flush_doubles_and_loses_nothing"),
+            cases(Store::Dated, faults::step::<DatedSubject>, 48, 18_000,
+                &[("faults", 44), ("acknowledged", 500), ("poisoned", 10)], "a_fault_between_the_steps_of_a_flush_doubles_and_loses_nothing"),
+            cases(Store::Collection, faults::step::<CollectionSubject>, 48, 18_000,
+                &[("faults", 44), ("acknowledged", 500), ("poisoned", 10)], "a_fault_between_the_steps_of_a_collection_stores_flush_doubles_and_loses_nothing"),
         ],
     },
     Row {
@@ -73,7 +73,7 @@ pub static ROWS: &[Row] = &[
         name: "power loss: what was not synced is dropped, reordered, torn; names are undone",
         promise: "what was durable is there, once, in order; all that is left out is told",
         parts: &[tests(Store::Log, 10_000_000, &[
-                core("wal::power::five_thousand_power_cuts_lose_nothing_acknowledged", 5_000),
+                core("wal::power::twenty_thousand_power_cuts_lose_nothing_acknowledged", 20_000),
                 core("wal::power::power_cuts_under_four_threads_lose_nothing_acknowledged", 40),
                 core("wal::holes::any_sectors_of_unsynced_groups_may_be_missing", 30),
                 core("wal::holes::any_sectors_of_the_first_groups_of_a_segment_may_be_missing", 30),
@@ -243,10 +243,10 @@ pub static ROWS: &[Row] = &[
                 core("wal::group::a_panic_while_the_log_is_laid_out_poisons_it_and_hangs_nobody", 0),
                 core("wal::news::a_call_that_panics_keeps_nobody_else_from_being_called", 0),
             ]),
-            cases(Store::Dated, faults::panic::<DatedSubject>, 54, 10_000,
-                &[("faults", 30), ("acknowledged", 800), ("poisoned", 20)], "a_panic_is_told_to_everybody_at_once_and_loses_nothing"),
-            cases(Store::Collection, faults::panic::<CollectionSubject>, 54, 10_000,
-                &[("faults", 30), ("acknowledged", 800), ("poisoned", 20)], "a_panic_in_a_collection_store_is_told_to_everybody_at_once_and_loses_nothing"),
+            cases(Store::Dated, faults::panic::<DatedSubject>, 36, 10_000,
+                &[("faults", 15), ("acknowledged", 800), ("poisoned", 10)], "a_panic_is_told_to_everybody_at_once_and_loses_nothing"),
+            cases(Store::Collection, faults::panic::<CollectionSubject>, 36, 10_000,
+                &[("faults", 15), ("acknowledged", 800), ("poisoned", 10)], "a_panic_in_a_collection_store_is_told_to_everybody_at_once_and_loses_nothing"),
         ],
     },
     Row {
@@ -255,7 +255,7 @@ pub static ROWS: &[Row] = &[
         promise: "the order is that of the writes; a record's date stays",
         parts: &[
             tests(Store::Log, 10, &[
-                core("wal::faults::write_times_never_decrease_not_even_across_a_restart", 0),
+                core("wal::faults::write_times_never_decrease_not_even_across_a_restart", 10_000),
                 beside("timestamp::tests::every_day_of_the_calendar_has_its_own_date"),
             ]),
             tests(Store::Collection, 10, &[
