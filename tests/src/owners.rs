@@ -16,8 +16,12 @@ use crate::rows::{Counters, Setting};
 const RIVALS: usize = 3;
 /// How soon a store is open whose owner is dead.
 const AT_ONCE: Duration = Duration::from_secs(10);
+/// For so long they take turns, and no longer than this does one wait for its own.
+const TURNS: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One case: an owner that is killed, some who open at the same moment, or one that is killed as it opens.
+/// One case: an owner that is killed, some who open at the same moment, one that is killed as it opens, or some who open and
+/// close in turns.
 ///
 /// # Errors
 /// The promise that was broken.
@@ -26,7 +30,17 @@ pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Co
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let none: Reached = (0..4).map(|writer| (writer, 0)).collect();
     let mut start = |task| Running::start::<S>(&setting.program, dir.path(), rng.next_u64(), &none, task);
-    match number % 3 {
+    match number % 4 {
+        3 => {
+            let rivals: Vec<Running> = (0..RIVALS).map(|_| start(Task::Share)).collect::<Result<_, _>>()?;
+            for rival in rivals {
+                match rival.end(PATIENCE)? {
+                    (said, Some(status)) if said.is_closed && status.success() => {}
+                    (said, status) => return Err(format!("of those who take turns: {:?}; {status:?}", said.ended)),
+                }
+            }
+            counters.add("took turns", RIVALS as u64);
+        }
         0 => {
             let owner = start(Task::Write)?;
             owner.wait_for_lines(5);
@@ -74,6 +88,28 @@ pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Co
         return Err(format!("{problems:?}"));
     }
     store.close().map_err(|error| format!("I6: closing: {error}"))
+}
+
+/// The process that takes turns with others: each time that it has the store, nobody else has.
+///
+/// # Errors
+/// The promise that was broken.
+pub(crate) fn share<S: Subject>(dir: &Path) -> Result<(), String> {
+    let (mark, start) = (dir.join("owner"), Instant::now());
+    let mut turns = 0;
+    while start.elapsed() < TURNS || (turns == 0 && start.elapsed() < PATIENCE) {
+        let store = match S::open(&dir.join(STORE), 1, &settings()) {
+            Ok(store) => store,
+            Err(error) if error.kind() == ErrorKind::Locked => continue,
+            Err(error) => return Err(format!("{:?}: {error}", error.kind())),
+        };
+        turns += 1;
+        std::fs::File::create_new(&mark).map_err(|error| format!("two have the store: {error}"))?;
+        std::thread::sleep(Duration::from_millis(1));
+        std::fs::remove_file(&mark).map_err(|error| format!("two have the store: {error}"))?;
+        store.close().map_err(|error| format!("closing: {error}"))?;
+    }
+    if turns > 0 { Ok(()) } else { Err("its turn never came".to_owned()) }
 }
 
 /// Nobody gets a store that a process has, which is named.

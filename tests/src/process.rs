@@ -12,7 +12,7 @@ use persist_test_utils::{Killed, Rng, Settings, Subject};
 
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer};
-use crate::{cycles, eio};
+use crate::{cycles, eio, owners};
 
 /// No child lives longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,6 +79,8 @@ pub enum Task {
     Obey,
     /// Open a store and close it, often.
     Cycle,
+    /// Likewise, in turns with others.
+    Share,
 }
 
 /// A child that runs.
@@ -105,6 +107,7 @@ impl Running {
             Task::Open => "open",
             Task::Obey => "obey",
             Task::Cycle => "cycle",
+            Task::Share => "share",
         };
         let spawned = Command::new(program)
             .args(["--store", S::NAME, "--task", task])
@@ -176,6 +179,7 @@ pub fn child<S: Subject>(dir: &Path, seed: u64, done: &[u64], task: Task) -> Res
     }
     let ended = match task {
         Task::Cycle => cycles::cycle::<S>(dir, seed).and_then(|()| say("closed")).map_err(Ended::Wrong),
+        Task::Share => owners::share::<S>(dir).and_then(|()| say("closed")).map_err(Ended::Wrong),
         _ => serve::<S>(dir, seed, done, task),
     };
     match &ended {
