@@ -37,7 +37,9 @@ impl Kept {
     pub fn add(&self, row: &Row, part: &Part, first: u64, outcome: &Outcome) -> Result<(), String> {
         let is_committed = self.git(&["status", "--porcelain", "--", ".", ":!docs/soak", ":!docs/soak.md"])?.is_empty();
         let line = line(row, part.store, first, outcome, &self.commit()?);
-        let path = self.root.join(if is_committed { VERDICTS } else { NOT_COMMITTED });
+        // A bug that was planted is in no commit.
+        let is_of_commit = is_committed && std::env::var_os("PERSIST_PLANTED").is_none();
+        let path = self.root.join(if is_of_commit { VERDICTS } else { NOT_COMMITTED });
         let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
             writeln!(file, "{line}")
