@@ -99,7 +99,9 @@ pub(crate) fn step<S: Subject>(_: &Setting, number: u64, counters: &mut Counters
     let faults = [Fault::Stop, Fault::Error(EIO), Fault::Panic, Fault::Delay];
     let fault = faults[(number / steps % 4) as usize];
     let at = At::Step(STEPS[(number % steps) as usize], number / steps / 4 % 3 * 2);
-    Broken::<S>::new(number, 1)?.run(Some((at, fault)), |_| Ok(()), counters)
+    // One who waits for a checkpoint that is held up does nothing meanwhile: there have to be others.
+    let writers = if fault == Fault::Delay { 3 } else { 1 };
+    Broken::<S>::new(number, writers)?.run(Some((at, fault)), |_| Ok(()), counters)
 }
 
 /// A file operation that fails once, with each of the errors that there are.
