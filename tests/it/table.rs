@@ -24,9 +24,9 @@ fn is_there(sources: &[Source], test: &Named) -> bool {
     let (modules, name) = test.name.rsplit_once("::").unwrap();
     let tests = if test.package == "persist-tests" { "it" } else { "tests/it" };
     let root = format!("{folder}/{}/{}", if test.program == "lib" { "src" } else { tests }, modules.replace("::", "/"));
-    let files = [format!("{root}.rs"), format!("{root}/mod.rs")];
-    let source = sources.iter().find(|source| files.contains(&source.path));
-    source.is_some_and(|source| {
+    // Or at the end of the file that they are of.
+    let files = [format!("{root}.rs"), format!("{root}/mod.rs"), format!("{}.rs", root.trim_end_matches("/tests"))];
+    sources.iter().filter(|source| files.contains(&source.path)).any(|source| {
         let Some((_, body)) = source.text.split_once(&format!("fn {name}(")) else { return false };
         let body = body.split("\n}").next().unwrap();
         body.contains("seeds(") == (test.seeds > 0)
