@@ -125,9 +125,9 @@ pub static ROWS: &[Row] = &[
                 core("wal::faults::a_segment_that_cannot_even_be_removed_is_in_nobodys_way", 0),
             ]),
             cases(Store::Dated, faults::error::<DatedSubject>, 49, 10_000,
-                &[("faults", 25), ("acknowledged", 500), ("poisoned", 4)], "an_operation_that_fails_is_told_and_loses_nothing"),
+                &[("faults", 25), ("acknowledged", 500), ("poisoned", 3)], "an_operation_that_fails_is_told_and_loses_nothing"),
             cases(Store::Collection, faults::error::<CollectionSubject>, 49, 10_000,
-                &[("faults", 25), ("acknowledged", 500), ("poisoned", 4)], "an_operation_of_a_collection_store_that_fails_is_told_and_loses_nothing"),
+                &[("faults", 25), ("acknowledged", 500), ("poisoned", 3)], "an_operation_of_a_collection_store_that_fails_is_told_and_loses_nothing"),
         ],
     },
     Row {
