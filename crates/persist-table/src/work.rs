@@ -31,8 +31,16 @@ pub(crate) struct Work<'a> {
     /// The turn of who may hold several tables; given back with them.
     turn: Option<MutexGuard<'a, ()>>,
     /// What was there before each change.
-    undo: Vec<(usize, RowId, Option<Row>)>,
+    undo: Vec<Undo>,
     bodies: Vec<(usize, Body)>,
+}
+
+/// How it was before a change.
+struct Undo {
+    at: usize,
+    id: RowId,
+    row: Option<Row>,
+    next_key: i64,
 }
 
 impl fmt::Debug for Work<'_> {
@@ -100,6 +108,7 @@ impl<'a> Work<'a> {
         let now = self.shared.now();
         let has_log = self.shared.storage.is_some();
         let (layout, state) = self.table_mut(at)?;
+        let next_key = state.next_key;
         let before = state.set(&layout, id, row.clone());
         let action = match (&before, &row) {
             (None, _) => Action::Insert,
@@ -107,7 +116,7 @@ impl<'a> Work<'a> {
             (Some(_), None) => Action::Delete,
         };
         let line = has_log.then(|| body(now, action, &layout, row.as_deref(), before.as_deref()));
-        self.undo.push((at, id, before));
+        self.undo.push(Undo { at, id, row: before, next_key });
         if let Some(line) = line {
             if line.line_bytes_at_most() > self.shared.config.max_record_bytes {
                 let most = self.shared.config.max_record_bytes;
@@ -278,9 +287,10 @@ impl<'a> Work<'a> {
     }
 
     fn roll_back_to(&mut self, changes: usize) {
-        for (at, id, before) in self.undo.split_off(changes).into_iter().rev() {
+        for Undo { at, id, row, next_key } in self.undo.split_off(changes).into_iter().rev() {
             if let Ok((layout, state)) = self.table_mut(at) {
-                state.set(&layout, id, before);
+                state.set(&layout, id, row);
+                state.next_key = next_key;
             }
         }
     }
