@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use persist_core::fs::{Fs, is_there, read, replace, sync_dir_of};
+use persist_core::fs::{Fs, read, replace, sync_dir_of};
 use persist_core::{Error, Result};
 
-use crate::paths::{Paths, archive, is_archive};
+use crate::paths::{Paths, archive, archive_order};
 use crate::save;
 use crate::shared::{Shared, Storage};
 
@@ -58,7 +58,8 @@ pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathB
     if let Some(most) = shared.config.archives {
         let wal = &storage.paths.wal;
         let mut names = fs.list(wal).map_err(|error| Error::io("cannot list", wal, error))?;
-        names.retain(|name| is_archive(name));
+        names.retain(|name| archive_order(name).is_some());
+        names.sort_by(|one, other| archive_order(one).cmp(&archive_order(other)));
         for name in names.iter().take(names.len().saturating_sub(most)) {
             let path = wal.join(name);
             fs.remove_file(&path).map_err(|error| Error::io("cannot remove", &path, error))?;
@@ -67,16 +68,14 @@ pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathB
     Ok(archives)
 }
 
-/// A name for an archive of this moment that no other has.
+/// A name for an archive of this moment that comes after those that there are.
 pub(crate) fn free_name(fs: &dyn Fs, paths: &Paths, now: &str, compressed: bool) -> Result<PathBuf> {
-    let mut number = 1;
-    loop {
-        let name = |compressed| paths.wal.join(archive(now, number, compressed));
-        if !is_there(fs, &name(true))? && !is_there(fs, &name(false))? {
-            return Ok(name(compressed));
-        }
-        number += 1;
-    }
+    let first = archive(now, 1, false);
+    let moment = archive_order(&first).map(|(moment, _)| moment);
+    let names = fs.list(&paths.wal).map_err(|error| Error::io("cannot list", &paths.wal, error))?;
+    let present = names.iter().filter_map(|name| archive_order(name));
+    let last = present.filter(|(other, _)| Some(*other) == moment).map(|(_, number)| number).max().unwrap_or(0);
+    Ok(paths.wal.join(archive(now, last + 1, compressed)))
 }
 
 fn compressed(storage: &Storage, path: &Path) -> Result<Vec<u8>> {

@@ -249,27 +249,27 @@ impl Test {
     /// The rows that it may be true of, in their order, if something knows them without looking at all: no other row is.
     pub(crate) fn candidates(&self, layout: &Layout, state: &State) -> Option<Vec<RowId>> {
         let mut found = match self {
-            Self::Range(at, from, to) => {
-                let greatest = || match from {
-                    // Nothing of a column sorts after its type's last.
-                    Bound::Included(cell) | Bound::Excluded(cell) => last_of(cell),
-                    Bound::Unbounded => None,
-                };
-                let (Bound::Included(from) | Bound::Excluded(from)) = from else { return None };
-                let to = match to {
-                    Bound::Included(to) | Bound::Excluded(to) => to.clone(),
-                    Bound::Unbounded => greatest()?,
-                };
-                // The smallest value after null.
-                let from = if from.is_null() { &Cell::Bool(false) } else { from };
-                state.lookup(layout, *at, from, &to)?
+            Self::Range(at, ..) => {
+                let (from, to) = self.range(*at)?;
+                state.lookup(layout, *at, &from, &to)?
             }
             Self::OneOf(at, cells) => {
                 let each = cells.iter().map(|cell| state.lookup(layout, *at, cell, cell));
                 each.collect::<Option<Vec<_>>>()?.concat()
             }
             Self::IsNull(at) => state.lookup(layout, *at, &Cell::Null, &Cell::Null)?,
-            Self::All(tests) => tests.iter().filter_map(|test| test.candidates(layout, state)).min_by_key(Vec::len)?,
+            Self::All(tests) => {
+                // What is asked of one column counts together: from here, up to there.
+                let ranges = tests.iter().filter_map(|test| match test {
+                    Self::Range(at, ..) => {
+                        let of_column = tests.iter().filter_map(|test| test.range(*at));
+                        let (from, to) = of_column.reduce(|one, other| (one.0.max(other.0), one.1.min(other.1)))?;
+                        state.lookup(layout, *at, &from, &to)
+                    }
+                    test => test.candidates(layout, state),
+                });
+                ranges.min_by_key(Vec::len)?
+            }
             Self::Any(tests) if !tests.is_empty() => {
                 tests.iter().map(|test| test.candidates(layout, state)).collect::<Option<Vec<_>>>()?.concat()
             }
@@ -278,6 +278,19 @@ impl Test {
         found.sort_unstable();
         found.dedup();
         Some(found)
+    }
+
+    /// Where this is a range of values of a column: the least and the greatest that it may have.
+    fn range(&self, column: usize) -> Option<(Cell, Cell)> {
+        let Self::Range(at, from, to) = self else { return None };
+        let (Bound::Included(from) | Bound::Excluded(from)) = from else { return None };
+        let to = match to {
+            Bound::Included(to) | Bound::Excluded(to) => to.clone(),
+            Bound::Unbounded => last_of(from)?,
+        };
+        // The least after null.
+        let from = if from.is_null() { Cell::Bool(false) } else { from.clone() };
+        (*at == column).then_some((from, to))
     }
 
     /// The rows that it is true of, in their order.

@@ -76,17 +76,17 @@ pub(crate) fn archive(moment: &str, number: usize, compressed: bool) -> String {
     format!("transaction.{}_{}{number}.log{end}", digits(date), digits(time))
 }
 
-/// Whether this is the name of an archived log; they sort by it.
-pub(crate) fn is_archive(file: &str) -> bool {
+/// Of an archived log's name, what orders it among others: its moment, and its number among those of that moment.
+pub(crate) fn archive_order(file: &str) -> Option<(&str, usize)> {
     let name = file.strip_suffix(COMPRESSED).unwrap_or(file);
-    let Some(moment) = name.strip_prefix("transaction.").and_then(|rest| rest.strip_suffix(".log")) else {
-        return false;
+    let of_log = name.strip_prefix("transaction.")?.strip_suffix(".log")?;
+    let is_moment = |moment: &str| {
+        let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        moment.split_once('_').is_some_and(|(date, time)| date.len() == 8 && is_digits(date) && is_digits(time))
     };
-    let mut parts = moment.split('_');
-    let mut is = |digits: usize| {
-        parts.next().is_some_and(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    is(8) && is(6)
+    let (moment, rest) = of_log.split_at_checked("20260122_203117".len())?;
+    let number = if rest.is_empty() { 1 } else { rest.strip_prefix('_')?.parse().ok()? };
+    is_moment(moment).then_some((moment, number))
 }
 
 #[cfg(test)]
@@ -98,9 +98,12 @@ mod tests {
         let moment = "2026-01-22T20:31:17.592172+00:00";
         assert_eq!(archive(moment, 1, false), "transaction.20260122_203117.log");
         assert_eq!(archive(moment, 2, true), "transaction.20260122_203117_2.log.gz");
-        assert!(is_archive(&archive(moment, 1, false)) && is_archive(&archive(moment, 12, true)));
+        assert_eq!(archive_order(&archive(moment, 1, false)), Some(("20260122_203117", 1)));
+        assert_eq!(archive_order(&archive(moment, 12, true)), Some(("20260122_203117", 12)));
         assert!(
-            ["transaction.log", "transaction.000001.log", "transaction.000001.log.torn"].iter().all(|n| !is_archive(n))
+            ["transaction.log", "transaction.000001.log", "transaction.000001.log.torn"]
+                .iter()
+                .all(|n| archive_order(n).is_none())
         );
     }
 }

@@ -34,7 +34,7 @@ fn a_damaged_file_of_records_is_refused_with_its_line() {
     three(dir.path());
     let good = text(dir.path(), "data/student.records");
     for (bad, said) in [
-        (good.replace("\"Bob\"", "\"Bob"), "data/student.records, line 2: "),
+        (good.replace("\"Bob\"", "\"Bob "), "data/student.records, line 2: "),
         (good.replace("\"id\": 3", "\"id\": 2"), "line 3: table student, column id: there is a row with 2 already"),
         (good.replace("carol@", "alice@"), "line 3: table student, column email: there is a row with \"alice@"),
         (good.replace("\"gpa\": 3.0", "\"gpa\": \"3\""), "line 1: table student, column gpa: \"3\" is no float"),

@@ -250,13 +250,14 @@ impl Naive {
 }
 
 /// What a database holds.
-pub(crate) fn found(db: &Database) -> Model {
-    let rows = |table: &String| -> Vec<(i64, Row)> {
+pub(crate) fn found(db: &Database) -> Result<Model> {
+    let rows = |table: &String| -> Result<(String, Vec<(i64, Row)>)> {
         let rows: Rows<Value> = db.rows(table).unwrap();
-        let all = rows.all().unwrap();
+        let all = rows.all()?;
         check_lookups(&rows, &all);
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        all.into_iter()
+        let found = all
+            .into_iter()
             .map(|row| {
                 let found = (
                     text(&row["email"]),
@@ -266,9 +267,10 @@ pub(crate) fn found(db: &Database) -> Model {
                 );
                 (row["id"].as_i64().unwrap(), found)
             })
-            .collect()
+            .collect();
+        Ok((table.clone(), found))
     };
-    db.tables().iter().map(|table| (table.clone(), rows(table))).collect()
+    db.tables().iter().map(rows).collect()
 }
 
 /// What is found by a key, a unique value or an index is what is found by looking at every row.
