@@ -40,6 +40,8 @@ pub(crate) fn make(shared: &Shared, schema: Schema) -> Result<Table> {
     slot.state = Some(State::new(&slot.layout));
     if let Some(storage) = &shared.storage {
         storage.log.refusal().map_or(Ok(()), Err)?;
+        // A power cut that leaves the table leaves what was written before it, however that was acknowledged.
+        storage.log.sync()?;
         let (fs, name) = (storage.fs.as_ref(), slot.name().to_owned());
         if let Some(path) = has_records(fs, &storage.paths, &name)? {
             let (path, schema) = (path.display(), storage.paths.schema_of(&name));
@@ -135,6 +137,7 @@ pub(crate) fn migrate(shared: &Shared, schema: Schema) -> Result<()> {
         if let Some(storage) = &shared.storage {
             // Rows of the file and of the log that lack a column are read with its default, or null, from here on.
             let path = storage.paths.schema_of(layout.table());
+            storage.log.sync()?;
             schema_file::write(storage.fs.as_ref(), &path, &layout.schema, &slot.created_at)?;
         }
         (slot.layout, slot.state) = (layout, Some(migrated));

@@ -33,6 +33,10 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
         make_durable_folder(fs.as_ref(), folder)?;
     }
     let lock = Lock::acquire(&paths.lock(), &format!("table database {name}"))?;
+    // Who died in the middle of a rename has left a name that is seen, and that a power cut would take back.
+    for folder in [&paths.dir, &paths.schema, &paths.data] {
+        fs.sync_dir(folder).map_err(|error| Error::io("cannot sync the folder", folder, error))?;
+    }
     let found = Identity::load(fs.as_ref(), &paths.identity())?;
     let is_new = found.is_none();
     let identity = found.unwrap_or_else(|| Identity::new(new_store_id()));

@@ -188,7 +188,9 @@ fn a_process_killed_at_any_moment_has_lost_nothing_that_it_acknowledged() {
         std::thread::sleep(Duration::from_micros(rng.below(20_000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        lines.map_while(Result::ok).for_each(|line| drop(take(line)));
+        lines.map_while(Result::ok).for_each(|line| {
+            take(line);
+        });
 
         let copy = tempfile::tempdir().unwrap();
         copy_as_crash_leaves_it(&dir.path().join("university"), &copy.path().join("university"));
