@@ -1,6 +1,6 @@
 //! A database: its tables, and what is done to all of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use persist_core::wal::{Archive, RecoveryReport};
@@ -14,9 +14,11 @@ use crate::keeper::Keeper;
 use crate::open;
 use crate::operation::{Entry, Operation};
 use crate::paths::LOG_NAMES;
+use crate::portable;
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::shared::{Shared, Storage};
+use crate::stats::{self, Stats};
 use crate::transaction::Transaction;
 use crate::work::Work;
 
@@ -204,6 +206,49 @@ impl Database {
     /// [`Poisoned`](persist_core::ErrorKind::Poisoned) where it could not.
     pub fn sync(&self) -> Result<()> {
         self.shared.storage.as_ref().map_or(Ok(()), |storage| storage.log.sync())
+    }
+
+    /// Figures of the tables and the files.
+    ///
+    /// # Errors
+    /// [`Io`](persist_core::ErrorKind::Io).
+    pub fn stats(&self) -> Result<Stats> {
+        stats::stats(&self.shared)
+    }
+
+    /// Writes a table into a file: one JSON object, in the form of the specification. Answers how many records.
+    ///
+    /// # Errors
+    /// [`Input`](persist_core::ErrorKind::Input) where there is no such table, [`Io`](persist_core::ErrorKind::Io).
+    pub fn export_table(&self, table: &str, path: impl AsRef<Path>) -> Result<usize> {
+        portable::export_json(&self.shared, table, path.as_ref())
+    }
+
+    /// Adds the records of a file that [`Database::export_table`] wrote to its table, all or none. Answers how many.
+    ///
+    /// # Errors
+    /// [`Input`](persist_core::ErrorKind::Input) and [`Conflict`](persist_core::ErrorKind::Conflict) for what the table does
+    /// not take, with file and line; else as [`Rows::insert`].
+    pub fn import_table(&self, path: impl AsRef<Path>) -> Result<usize> {
+        portable::import_json(&self.shared, path.as_ref())
+    }
+
+    /// As [`Database::export_table`], as comma-separated values: the names of the columns, then a line for each record. Null
+    /// is empty, and text that is empty is `""`.
+    ///
+    /// # Errors
+    /// As [`Database::export_table`].
+    pub fn export_csv(&self, table: &str, path: impl AsRef<Path>) -> Result<usize> {
+        portable::export_csv(&self.shared, table, path.as_ref())
+    }
+
+    /// Adds the records of a file of comma-separated values to a table, all or none. Its first line names the columns.
+    /// Answers how many.
+    ///
+    /// # Errors
+    /// As [`Database::import_table`].
+    pub fn import_csv(&self, table: &str, path: impl AsRef<Path>) -> Result<usize> {
+        portable::import_csv(&self.shared, table, path.as_ref())
     }
 
     /// The operations in the log, oldest first; those in archives are not among them.

@@ -7,6 +7,7 @@ mod damage;
 mod declare;
 mod files;
 mod model;
+mod portable;
 mod rows;
 mod threads;
 
