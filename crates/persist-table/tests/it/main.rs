@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod declare;
+mod example;
 mod files;
 mod model;
 mod portable;
