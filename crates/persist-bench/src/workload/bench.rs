@@ -8,7 +8,7 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, collection, compaction, flush, latest, query, read, record, recovery, verbs, write};
+use crate::workload::{closed, collection, flush, latest, prepare, query, read, record, recovery, verbs, write};
 
 pub(super) const DATE: &str = "2013-01-01";
 
@@ -98,11 +98,11 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     verbs::compare_and_set(bench, report)?;
     record::sizes(bench, report)?;
     read::get(bench, report)?;
+    prepare::all(bench)?;
     flush::at(bench, report, "flush-1000-at-100k", bench.scale.small)?;
     flush::at(bench, report, "flush-1000-at-1m", bench.scale.records)?;
     query::run(bench, report)?;
-    flush::at(bench, report, "flush-1000-at-5m", bench.scale.large)?;
-    compaction::run(bench, report)?;
+    flush::at_large(bench, report)?;
     recovery::run(bench, report)?;
     closed::run(bench, report)?;
     run_collection(bench, report)

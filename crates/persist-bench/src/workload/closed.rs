@@ -20,12 +20,17 @@ const MEMORY: &str = "memory-1m";
 const SCAN: Name = Name::floor("bare scan");
 const COPY: Name = Name::floor("bare COPY");
 const TEXT: Name = Name::floor("key and data");
+const CLOSED: &str = "closed";
 const AIRPORTS: [&str; 4] = ["EWR", "LGA", "JFK", "BOS"];
+
+/// Makes the closed store.
+pub(super) fn prepare(bench: &Bench) -> Result<()> {
+    in_its_own_process(bench, "close", &bench.folder(CLOSED)?).map(drop)
+}
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     if bench.wants(OPEN) || bench.wants(EXPORT) {
-        let dir = bench.folder("closed")?;
-        in_its_own_process(bench, "close", &dir)?;
+        let dir = bench.dir.join(CLOSED);
         if bench.wants(OPEN) {
             open(bench, report, &dir)?;
         }

@@ -1,11 +1,14 @@
 //! A flush of 1,000 rows into a table of some size, and what flushes do to who writes meanwhile.
 
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use persist_dated::{DatedConfig, DatedStore, Durability};
+use persist_dated::{DatedStore, Durability};
 
-use super::bench::{Bench, DATE, fill, unflushed};
-use super::table;
+use super::bench::{Bench, fill, unflushed};
+use super::{compaction, table};
 use crate::Result;
 use crate::drive::{Contender, Figures, in_turns};
 use crate::flight::{self, Flight};
@@ -19,29 +22,57 @@ const WORKER: Name = PERSIST.variant("worker alone");
 const MEANWHILE: Name = PERSIST.variant("writes meanwhile");
 const ALONE: Name = PERSIST.variant("writes alone");
 const ROWS: u64 = 1000;
+/// How long writes are timed at least beside something else.
+pub(super) const SHORTEST: Duration = Duration::from_millis(500);
 
-/// Figures are rows per second; the times are those of a whole flush. Beside it the durable writes of one thread, into a
-/// store that flushes each 1,000 of them and into one that flushes none, at the largest table.
+/// Figures are rows per second; the times are those of a whole flush.
 pub(super) fn at(bench: &Bench, report: &mut Report, name: &str, rows: u64) -> Result<()> {
     if !bench.wants(name) {
         return Ok(());
     }
     let dir = table::copy(bench, rows, "flush")?;
     let store = unflushed(&dir)?;
-    let mut runs = if rows < bench.scale.large { Vec::new() } else { meanwhile(bench, &store, rows)? };
+    report.add(name, &timed(bench, &store, &dir, rows)?);
+    store.close()?;
+    Ok(std::fs::remove_dir_all(&dir)?)
+}
+
+/// The same at the largest table, and beside it the durable writes of one thread while each 1,000 of them are flushed, and
+/// while none are. Then compactions of it.
+pub(super) fn at_large(bench: &Bench, report: &mut Report) -> Result<()> {
+    let (name, rows) = ("flush-1000-at-5m", bench.scale.large);
+    if !bench.wants(name) && !bench.wants(compaction::NAME) {
+        return Ok(());
+    }
+    let dir = table::built(bench, rows)?;
+    let store = unflushed(&dir)?;
+    let mut next = rows;
+    if bench.wants(name) {
+        let mut runs = timed(bench, &store, &dir, rows)?;
+        runs.extend(meanwhile(bench, &store, &mut next)?);
+        report.add(name, &runs);
+    }
+    if bench.wants(compaction::NAME) {
+        compaction::run(bench, report, &store, &mut next)?;
+    }
+    store.close()?;
+    Ok(std::fs::remove_dir_all(&dir)?)
+}
+
+fn timed(bench: &Bench, store: &DatedStore, dir: &Path, rows: u64) -> Result<Vec<(Name, Vec<Figures>)>> {
     let table = Table::new(&dir.join("floor.duckdb"), rows)?;
     let (mut whole, mut worker, mut floor) = (Vec::new(), Vec::new(), Vec::new());
     // The first of each finds nothing cached and is left out.
     for n in 0..=bench.scale.flushes as u64 {
-        // Not those that were written above.
+        // Not those that other runs write.
         let from = 2 * rows + n * ROWS;
-        fill(&store, from..from + ROWS)?;
+        fill(store, from..from + ROWS)?;
         store.sync()?;
         let start = Instant::now();
         store.flush()?;
         whole.push(start.elapsed());
         worker.push(store.stats().last_flush.unwrap_or_default());
-        settle(&store);
+        settle(store);
         let batch = appender::batch(from..from + ROWS)?;
         let start = Instant::now();
         table.append(batch)?;
@@ -50,26 +81,42 @@ pub(super) fn at(bench: &Bench, report: &mut Report, name: &str, rows: u64) -> R
         table.checkpoint()?;
     }
     let of = |each: &[Duration]| vec![Figures::of_each(each.get(1..).unwrap_or_default(), ROWS)];
-    runs.splice(0..0, [(PERSIST, of(&whole)), (WORKER, of(&worker)), (APPENDER, of(&floor))]);
-    report.add(name, &runs);
-    store.close()?;
-    Ok(std::fs::remove_dir_all(&dir)?)
+    Ok(vec![(PERSIST, of(&whole)), (WORKER, of(&worker)), (APPENDER, of(&floor))])
 }
 
-fn meanwhile(bench: &Bench, unflushed: &DatedStore, rows: u64) -> Result<Vec<(Name, Vec<Figures>)>> {
-    let dir = table::copy(bench, rows, "flushing")?;
-    let flushing = DatedStore::open(DATE, DatedConfig::new(&dir))?;
-    let run = bench.scale.run.max(Duration::from_millis(500));
-    let once = |store| {
-        let mut next = rows;
-        move || writes(store, &mut next, run)
+fn meanwhile(bench: &Bench, store: &DatedStore, next: &mut u64) -> Result<Vec<(Name, Vec<Figures>)>> {
+    let run = bench.scale.run.max(SHORTEST);
+    let next = RefCell::new(next);
+    let flushing = || beside_flushes(store, || writes(store, &mut next.borrow_mut(), run));
+    let alone = || {
+        store.flush()?;
+        settle(store);
+        writes(store, &mut next.borrow_mut(), run)
     };
-    let contenders: Vec<Contender<'_>> =
-        vec![(MEANWHILE, Box::new(once(&flushing))), (ALONE, Box::new(once(unflushed)))];
-    let runs = in_turns(bench.scale.rounds, contenders)?;
-    flushing.close()?;
-    std::fs::remove_dir_all(&dir)?;
-    Ok(runs)
+    let contenders: Vec<Contender<'_>> = vec![(MEANWHILE, Box::new(flushing)), (ALONE, Box::new(alone))];
+    in_turns(bench.scale.rounds, contenders)
+}
+
+/// Flushes each 1,000 records, as a store does by itself with the default settings, while something else is done.
+pub(super) fn beside_flushes<T>(store: &DatedStore, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    store.flush()?;
+    settle(store);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flusher = scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                if store.stats().pending_writes >= ROWS as usize {
+                    store.flush()?;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok::<(), persist_dated::Error>(())
+        });
+        let done = work();
+        is_over.store(true, Ordering::Release);
+        flusher.join().map_err(|_| "the flusher panicked")??;
+        done
+    })
 }
 
 /// Durable writes of one thread for so long; `next` is the number of the next.

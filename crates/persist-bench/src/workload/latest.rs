@@ -33,7 +33,7 @@ pub(super) fn lazy_load(bench: &Bench, report: &mut Report, name: &str, items: u
         return Ok(());
     }
     let dir = bench.folder("lazy")?;
-    let rewrites = build(&dir, items)?;
+    let rewrites = build(bench, &dir, items)?;
     // Neither backups nor the reading of all files at opening have a part in a load.
     let open = || CollectionStore::open(DATE, never_flushed(&dir).backups(false).check_at_open(false));
     let store = open()?;
@@ -68,7 +68,7 @@ pub(super) fn refresh(bench: &Bench, report: &mut Report, name: &str, items: u64
     }
     let changes = changes.min(items / 10);
     let dir = bench.folder("refresh")?;
-    build(&dir, items)?;
+    build(bench, &dir, items)?;
     let store = loaded(&dir)?;
     let table = crate::floor::appender::Table::new(&dir.join("floor.duckdb"), items)?;
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
@@ -100,7 +100,7 @@ pub(super) fn backup(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     let (dir, copies) = (bench.folder("backup")?, bench.folder("backup-copies")?);
     let items = bench.scale.records;
-    build(&dir, items)?;
+    build(bench, &dir, items)?;
     for file in [HISTORY, LATEST] {
         std::fs::copy(dir.join(file), copies.join(file))?;
     }
@@ -134,7 +134,7 @@ pub(super) fn recover(bench: &Bench, report: &mut Report, name: &str, items: u64
         return Ok(());
     }
     let crashed = bench.folder("coll-crashed")?;
-    build(&crashed, items)?;
+    build(bench, &crashed, items)?;
     in_its_own_process(bench, "coll-crash", &crashed)?;
     let again = |step: &'static str| {
         let crashed = crashed.clone();

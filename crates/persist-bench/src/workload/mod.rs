@@ -7,6 +7,7 @@ mod compaction;
 mod flush;
 mod latest;
 mod peers;
+mod prepare;
 mod query;
 mod read;
 mod record;

@@ -16,13 +16,18 @@ use crate::report::Report;
 
 const NAME: &str = "recovery-1m";
 const REPLAY: Name = Name::floor("bare replay");
+const CRASHED: &str = "crashed";
+
+/// Makes the store whose process was killed.
+pub(super) fn prepare(bench: &Bench) -> Result<()> {
+    in_its_own_process(bench, "fill", &bench.folder(CRASHED)?).map(drop)
+}
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     if !bench.wants(NAME) {
         return Ok(());
     }
-    let crashed = bench.folder("crashed")?;
-    in_its_own_process(bench, "fill", &crashed)?;
+    let crashed = bench.dir.join(CRASHED);
     let again = |step: &'static str| {
         let crashed = crashed.clone();
         move || -> Result<Figures> {

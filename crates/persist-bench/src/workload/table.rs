@@ -35,7 +35,7 @@ pub(super) fn put_batches(store: &DatedStore, numbers: impl Iterator<Item = u64>
 
 /// The folder of that store. It grows out of the largest one that is smaller, by the flushes and merges of a store that
 /// is written to.
-fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
+pub(super) fn built(bench: &Bench, rows: u64) -> Result<PathBuf> {
     let dir = bench.dir.join(format!("{PREFIX}{rows}"));
     if dir.exists() {
         return Ok(dir);
