@@ -4,6 +4,9 @@
 /// A field: what it says, and whether it was quoted.
 pub(crate) type Field = (String, bool);
 
+/// A record, with the number of the line that it begins at.
+pub(crate) type Record = (usize, Vec<Field>);
+
 /// Appends a record.
 pub(crate) fn write<'f>(fields: impl IntoIterator<Item = Option<&'f str>>, out: &mut String) {
     for (at, field) in fields.into_iter().enumerate() {
@@ -23,11 +26,11 @@ pub(crate) fn write<'f>(fields: impl IntoIterator<Item = Option<&'f str>>, out: 
     out.push_str("\r\n");
 }
 
-/// Reads records, each with the number of the line that it begins at.
+/// Reads records.
 ///
 /// # Errors
 /// The number of the line, and what is wrong there.
-pub(crate) fn read(text: &str) -> Result<Vec<(usize, Vec<Field>)>, (usize, &'static str)> {
+pub(crate) fn read(text: &str) -> Result<Vec<Record>, (usize, &'static str)> {
     let mut records = Vec::new();
     let (mut line, mut rest) = (1, text.strip_prefix('\u{feff}').unwrap_or(text));
     while !rest.is_empty() {

@@ -283,11 +283,13 @@ impl Database {
         if std::mem::replace(&mut self.is_closed, true) {
             return Ok(());
         }
-        self.keeper = None;
         let Some(storage) = &self.shared.storage else { return Ok(()) };
         if let Some(forked) = storage.log.forked() {
+            // There is no thread here that could be ended.
+            std::mem::forget(self.keeper.take());
             return Err(forked);
         }
+        self.keeper = None;
         let saved = checkpoint::save(&self.shared, storage, false);
         let closed = storage.log.close();
         *storage.lock.lock() = None;

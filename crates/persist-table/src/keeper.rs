@@ -33,6 +33,8 @@ struct Wanted {
     /// What the log has taken since the last save by size.
     bytes: u64,
     ahead: bool,
+    /// There is the thread.
+    is_heard: bool,
     stop: bool,
     sleeps: bool,
 }
@@ -85,8 +87,15 @@ impl Signal {
         }
     }
 
+    /// Whether there is the thread.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.wanted.lock().is_heard
+    }
+
     fn stop(&self) {
-        self.wanted.lock().stop = true;
+        let mut wanted = self.wanted.lock();
+        (wanted.stop, wanted.is_heard) = (true, false);
+        drop(wanted);
         self.changed.notify_one();
     }
 
@@ -144,6 +153,7 @@ impl Keeper {
         let (weak, its) = (Arc::downgrade(shared), Arc::clone(&signal));
         let thread = std::thread::Builder::new().name("persist-table".to_owned()).spawn(move || work(&weak, &its));
         let thread = thread.map_err(|error| Error::config("cannot start a thread").with_source(error))?;
+        signal.wanted.lock().is_heard = true;
         Ok(Some(Self { signal, thread: Some(thread) }))
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn import_json(shared: &Shared, path: &Path) -> Result<usize> {
         1 + text.get(..offset).unwrap_or_default().matches('\n').count()
     };
     let records = exported.records.iter().map(|raw| (raw, raw.get()));
-    import(shared, &exported.table, path, records, |layout, json| row::parse(layout, json), |raw| line_of(raw))
+    import(shared, &exported.table, path, records, row::parse, |raw| line_of(raw))
 }
 
 /// Adds the records of a CSV file to a table, all or none; answers how many.
@@ -124,7 +124,7 @@ pub(crate) fn import_csv(shared: &Shared, table: &str, path: &Path) -> Result<us
         }
         places.push(place);
     }
-    let records: Vec<(usize, Vec<csv::Field>)> = records.collect();
+    let records: Vec<csv::Record> = records.collect();
     let given = |layout: &Layout, fields: &Vec<csv::Field>| {
         if fields.len() != places.len() {
             let message = format!("it has {} fields, and the first line names {} columns", fields.len(), places.len());
