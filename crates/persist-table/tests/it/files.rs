@@ -304,3 +304,29 @@ fn a_dropped_table_leaves_no_file_and_its_name_is_free() {
     let (_db, students) = open(dir.path());
     assert_eq!(students.all().unwrap().len(), 1);
 }
+
+/// Nobody calls `save`: the thread does so by time, and by what the log has taken, which it then archives.
+#[test]
+fn tables_are_saved_by_themselves_by_time_and_by_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let wait_for = |what: &str, is: &dyn Fn() -> bool| {
+        let start = std::time::Instant::now();
+        while !is() {
+            assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let config = || quiet(dir.path()).save_interval(Some(std::time::Duration::from_millis(20)));
+    let db = Database::open("university", config()).unwrap();
+    let students = db.table::<Student>().unwrap();
+    students.insert(&student("Alice", 3.8)).unwrap();
+    wait_for("saved by time", &|| db.stats().unwrap().disk.unwrap().tables["student"].records == 1);
+    assert_eq!(db.inspect_wal().unwrap().len(), 2, "by time, the log stays");
+    db.close().unwrap();
+
+    let db = Database::open("university", quiet(dir.path()).save_log_bytes(Some(2_000))).unwrap();
+    let students = db.table::<Student>().unwrap();
+    students.insert_many((0..20).map(|n| student(&format!("S{n}"), 1.0))).unwrap();
+    wait_for("archived by size", &|| names(dir.path(), "wal").iter().any(|name| name.starts_with("transaction.20")));
+    assert_eq!(db.stats().unwrap().disk.unwrap().tables["student"].records, 21);
+}

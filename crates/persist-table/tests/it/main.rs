@@ -1,6 +1,6 @@
 //! Tables through the public interface, on real files and on simulated disks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod crash;
 mod damage;
