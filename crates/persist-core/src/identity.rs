@@ -3,7 +3,6 @@
 //! It is renamed into place only after the database's first CHECKPOINT. Without it, a database in the folder is
 //! another's; with it, the database and the log are ours, and what DuckDB's own log says is not needed.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -91,10 +90,4 @@ fn read_if_there(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     read(fs, path).map(Some).map_err(|error| Error::io("cannot read", path, error))
-}
-
-/// A new id: 128 random bits in hex digits.
-pub(crate) fn new_id() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
 }

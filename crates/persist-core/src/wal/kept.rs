@@ -137,7 +137,7 @@ impl Recovery<'_> {
     /// be read: it is missed by who needs it, and keeps no store from opening.
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
         let mut kept = Vec::new();
-        for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
+        for (_, path) in self.files()?.into_iter().filter(|(name, _)| self.names.is_kept(name)) {
             let bytes = || self.fs.open(&path, Access::Read)?.len();
             match Ends::read(self.fs, &path).and_then(|ends| Ok((ends, bytes()?))) {
                 Ok((Some(ends), bytes)) if self.is_ours(&ends) => {
@@ -227,7 +227,7 @@ pub(super) fn read_lines_still_there(fs: &dyn Fs, path: &Path) -> Result<Vec<u8>
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
 fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let bytes = read(fs, path)?;
-    if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
+    if !name::is_kept(path) {
         return Ok(bytes);
     }
     let mut lines = Vec::new();

@@ -3,7 +3,9 @@
 //! The order is what lets it be interrupted anywhere: what is left out is kept beside; then the copy of what may not be
 //! on the disk is put in place; only then is anything cut or removed. No `seq` is given before all of it is durable.
 
+use std::ffi::OsStr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use crc32fast::Hasher;
 
@@ -34,7 +36,7 @@ impl Recovery<'_> {
         }
         let bytes = found.copy_after(keep, verdict, self.store(), fresh);
         if !bytes.is_empty() {
-            let path = self.dir.join(fresh.to_string());
+            let path = self.dir.join(self.names.file(fresh));
             if planted("fresh-unsynced") {
                 replace_unsynced(self.fs, &path, &bytes)?;
             } else {
@@ -53,7 +55,7 @@ impl Recovery<'_> {
         for scan in &found.scans {
             if let Some(last) = self.clear(scan, keep, verdict)? {
                 let first_seq = scan.lines.first().map_or(last.from, |place| place.from);
-                let path = scan.path.clone();
+                let path = self.numbered(scan)?;
                 let bytes = last.end as u64;
                 closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at, bytes });
             }
@@ -142,6 +144,17 @@ impl Recovery<'_> {
             file.sync_all().map_err(|error| Error::io("cannot sync", &scan.path, error))?;
         }
         Ok(Some(*kept))
+    }
+
+    /// Gives a segment that stays its number, if it has the name of the newest: that is for the one to come.
+    fn numbered(&self, scan: &Scan) -> Result<PathBuf> {
+        let name = self.names.file(scan.id);
+        if scan.path.file_name().is_none_or(|present| Some(present) != self.names.newest_file().map(OsStr::new)) {
+            return Ok(scan.path.clone());
+        }
+        let path = scan.path.with_file_name(name);
+        self.fs.rename(&scan.path, &path).map_err(|error| Error::io("cannot rename into place", &path, error))?;
+        Ok(path)
     }
 
     fn store(&self) -> &str {

@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
-use super::name::SegmentId;
+use super::name::{SegmentId, SegmentNames};
 use super::news::{self, News};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,11 +43,13 @@ pub struct LogOptions {
     pub max_segment_bytes: u64,
     /// The number of records after which a segment is closed; `None` leaves it to the size.
     pub max_segment_records: Option<u64>,
+    /// How the segments are called.
+    pub names: SegmentNames,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { max_segment_bytes: 10 * 1024 * 1024, max_segment_records: None }
+        Self { max_segment_bytes: 10 * 1024 * 1024, max_segment_records: None, names: SegmentNames::default() }
     }
 }
 
