@@ -17,6 +17,7 @@ mod nextest;
 mod planted;
 mod powercut;
 mod report;
+mod schedules;
 mod test;
 mod tidy;
 mod workspace;
@@ -40,6 +41,7 @@ enum Chore {
     Ci(ci::Args),
     Crash(crash::Args),
     Powercut(powercut::Args),
+    Schedules(schedules::Args),
     Bench(bench::Args),
     CleanData(clean_data::Args),
 }
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Ci(args) => ci::run(args),
         Chore::Crash(args) => crash::run(args),
         Chore::Powercut(args) => powercut::run(args),
+        Chore::Schedules(args) => schedules::run(args),
         Chore::Bench(args) => bench::run(args),
         Chore::CleanData(args) => clean_data::run(args),
     };
