@@ -11,6 +11,7 @@ mod clean_data;
 mod crash;
 mod demo;
 mod duckdb;
+mod fuzz;
 mod library;
 mod libtest;
 mod nextest;
@@ -41,6 +42,7 @@ enum Chore {
     Ci(ci::Args),
     Crash(crash::Args),
     Powercut(powercut::Args),
+    Fuzz(fuzz::Args),
     Schedules(schedules::Args),
     Bench(bench::Args),
     CleanData(clean_data::Args),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Ci(args) => ci::run(args),
         Chore::Crash(args) => crash::run(args),
         Chore::Powercut(args) => powercut::run(args),
+        Chore::Fuzz(args) => fuzz::run(args),
         Chore::Schedules(args) => schedules::run(args),
         Chore::Bench(args) => bench::run(args),
         Chore::CleanData(args) => clean_data::run(args),
