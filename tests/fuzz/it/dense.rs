@@ -49,7 +49,7 @@ fn recovery_takes_memory_in_proportion_to_the_log_whatever_it_holds() {
             let (factor, _) = takes(&log, policy);
             // A note in the log and a line of the report for each second of the shortest lines are the one thing beyond it.
             let most = if policy == RecoveryPolicy::Salvage && name.starts_with("every") {
-                6.0
+                5.5
             } else {
                 memory::FACTOR as f64
             };

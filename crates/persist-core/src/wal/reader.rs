@@ -74,6 +74,8 @@ impl Scan {
             scan.take(start..end, Line::parse(bytes.get(start..text_end).unwrap_or_default()));
             at = end;
         }
+        // Of a log with broken lines that was too much.
+        scan.lines.shrink_to_fit();
         scan.bytes = bytes;
         scan
     }
