@@ -13,6 +13,7 @@ use crate::planted::planted;
 use crate::wal::Ancestor;
 
 const FORMAT: u32 = 1;
+const ID_DIGITS: usize = 32;
 
 /// The identity of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +61,21 @@ impl Identity {
             let message = format!("{} has format {}, this version reads {FORMAT}", path.display(), identity.format);
             return Err(Error::config(message));
         }
+        if !identity.is_consistent() {
+            let message = format!("{}: its lineage is not one of the store {:?}", path.display(), identity.id);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
         Ok(Some(identity))
+    }
+
+    /// Whether the log that is written under this id is accepted under this lineage. Each is as [`new_id`] makes one, so that
+    /// a line can hold it as it is.
+    fn is_consistent(&self) -> bool {
+        let is_id = |id: &str| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some((present, past)) = self.lineage.split_last() else { return false };
+        *present == Ancestor::present(&self.id)
+            && past.iter().all(|ancestor| ancestor.last_seq.is_some())
+            && self.lineage.iter().all(|ancestor| is_id(&ancestor.store))
     }
 
     /// Reads the identity of a store whose making was interrupted in `dir`.

@@ -8,13 +8,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use super::leader::{LAYOUT_LEAST_BYTES, lay_out};
 use super::name::{SegmentId, SegmentNames};
 use super::writer::{Log, LogOptions, Reach, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::fs::File;
+use crate::sync::MutexGuard;
 
 /// When so many bytes are written and not synced, they are: a segment then is closed without much to wait for.
 const UNSYNCED_BYTES: u64 = 2 * 1024 * 1024;

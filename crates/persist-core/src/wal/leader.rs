@@ -4,9 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::{Condvar, MutexGuard};
 
 use super::ahead::LaidOut;
 use super::gate::{Gates, Served};
@@ -17,6 +14,8 @@ use super::writer::{Active, Group, Log, Segment, Shared, Spare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 use crate::planted::planted;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Condvar, MutexGuard};
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.

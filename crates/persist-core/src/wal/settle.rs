@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crc32fast::Hasher;
 
 use super::judge::Verdict;
-use super::line::{self, Tail};
+use super::line::{self, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
 use super::reader::{Place, Scan};
 use super::recover::{Recovered, Recovery};
@@ -19,6 +19,9 @@ use super::writer::{LogStart, Segment};
 use crate::error::{Error, Result};
 use crate::fs::{Access, make_durable_folder, replace, replace_unsynced, suffixed};
 use crate::planted::planted;
+
+/// About what a note of lost records takes.
+const NOTE_BYTES: usize = 128;
 
 impl Recovery<'_> {
     pub(super) fn settle(&self, found: &mut Recovered, verdict: &Verdict, fresh: SegmentId) -> Result<()> {
@@ -81,10 +84,10 @@ impl Recovery<'_> {
 
     /// Reports what of a segment is left out, and keeps a copy of it beside.
     fn keep_aside(&self, scan: &Scan, verdict: &Verdict, report: &mut RecoveryReport) -> Result<()> {
-        if is_broken(scan, verdict) {
+        if is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict)) {
             replace(self.fs, &suffixed(&scan.path, ".broken"), &scan.bytes)?;
         }
-        let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
+        let kept_end = kept_end(scan, verdict);
         let dropped =
             scan.lines.iter().filter(|place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
         let inside = scan.unreadable.iter().filter(|stretch| stretch.start < kept_end).cloned();
@@ -93,8 +96,13 @@ impl Recovery<'_> {
         let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
         let inside = inside.chain(dropped);
         let stretches = inside.map(|stretch| (stretch, cause)).chain(tail.map(|stretch| (stretch, tail_cause)));
+        report.left_out.reserve(scan.unreadable.len());
+        let mut counted = (0, 1);
         for (stretch, cause) in stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous))) {
-            let left_out = self.leave_out(scan, stretch, cause)?;
+            // On from the one before, of which there may be as many as lines.
+            let (offset, line) = Some(counted).filter(|(offset, _)| *offset <= stretch.start).unwrap_or((0, 1));
+            counted = (stretch.start, line + scan.newlines(offset..stretch.start));
+            let left_out = self.leave_out(scan, stretch, counted.1, cause)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
             if !planted("torn-unreported") {
                 report.left_out.push(left_out);
@@ -103,7 +111,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn leave_out(&self, scan: &Scan, stretch: Range<usize>, cause: Cause) -> Result<LeftOut> {
+    fn leave_out(&self, scan: &Scan, stretch: Range<usize>, line: usize, cause: Cause) -> Result<LeftOut> {
         let kept_as = match cause {
             Cause::Damaged => Some(suffixed(&scan.path, ".broken")),
             Cause::Torn => {
@@ -115,7 +123,7 @@ impl Recovery<'_> {
         };
         Ok(LeftOut {
             file: scan.path.clone(),
-            line: scan.line_number(stretch.start),
+            line,
             offset: stretch.start as u64,
             bytes: stretch.len() as u64,
             cause,
@@ -125,8 +133,8 @@ impl Recovery<'_> {
 
     /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last line that stays.
     fn clear(&self, scan: &Scan, keep: u64, verdict: &Verdict) -> Result<Option<Place>> {
-        if scan.void.is_some() {
-            // It holds the lines of another lineage, which nobody asked us to destroy.
+        if scan.void.is_some() && !is_cut(scan, verdict) {
+            // It holds the lines of another lineage, which nobody asked us to destroy. What goes is kept as `.broken`.
             return Ok(scan.lines.last().copied());
         }
         let kept = scan.lines.iter().rfind(|place| place.seq <= keep).filter(|_| !is_broken(scan, verdict));
@@ -165,7 +173,10 @@ impl Recovery<'_> {
 impl Recovered {
     /// The text of a segment with the chain's lines after `keep`, and a note for each stretch that was lost.
     fn copy_after(&self, keep: u64, verdict: &Verdict, store: &str, id: SegmentId) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let places = self.chain.iter().filter_map(|at| self.place(*at)).filter(|place| place.seq > keep);
+        let lines: usize = places.map(|place| place.end - place.start).sum();
+        // At once, as it may be all of the log: to let it grow took half as much again.
+        let mut bytes = Vec::with_capacity(lines + verdict.lost.len() * NOTE_BYTES + TAIL_MAX_BYTES);
         let mut notes = verdict.lost.iter().peekable();
         let mut put = |body: &str, tail: Tail<'_>| {
             let first = bytes.is_empty();
@@ -196,4 +207,14 @@ impl Recovered {
 fn is_broken(scan: &Scan, verdict: &Verdict) -> bool {
     let is_left_out = |seq| seq > verdict.last || verdict.has_dropped(seq);
     verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| is_left_out(place.seq)))
+}
+
+/// Whether something of a segment has to go, so that the next recovery does not find it after other lines.
+fn is_cut(scan: &Scan, verdict: &Verdict) -> bool {
+    is_broken(scan, verdict) || scan.end > kept_end(scan, verdict)
+}
+
+/// Where the last line of a segment ends that counts.
+fn kept_end(scan: &Scan, verdict: &Verdict) -> usize {
+    scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end)
 }

@@ -15,10 +15,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crc32fast::Hasher;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
@@ -29,10 +27,12 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
 use crate::planted::planted;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, LOOKS, Mutex, MutexGuard};
 
-/// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
-/// write takes a microsecond, to be put to sleep and woken several.
-const LOOKS: u32 = 256;
+/// A log that is opened with a line after this one has it from somebody else. It is read, but there is no saying for how
+/// many lines more there would be a `seq`.
+const LAST_SEQ: u64 = u64::MAX / 2;
 const FORKED: &str = "the process was forked from the one that opened the store";
 
 /// When the log goes on to a new segment.
@@ -267,6 +267,11 @@ impl Log {
         start: LogStart,
     ) -> Self {
         let durable = start.next_seq.saturating_sub(1);
+        let refusal = (start.next_seq > LAST_SEQ).then(|| {
+            let message =
+                format!("its newest line has the seq {durable}, which no store reaches: it takes no more lines");
+            (ErrorKind::Corrupt, format!("the log in {}: {message}", dir.display()))
+        });
         let shared = Shared {
             dir: dir.to_owned(),
             next_seq: start.next_seq,
@@ -285,7 +290,7 @@ impl Log {
             news: News::default(),
             written: durable,
             durable,
-            refusal: None,
+            refusal,
             lines: 0,
             groups: 0,
             syncs: 0,
