@@ -13,7 +13,7 @@ use crate::row::{self, Row};
 use crate::save::new_table;
 use crate::schema::{Layout, Schema};
 use crate::schema_file;
-use crate::shared::{Shared, Storage};
+use crate::shared::{Identity, Shared, Storage};
 use crate::slot::{Slot, Table};
 use crate::state::State;
 
@@ -25,7 +25,7 @@ pub(crate) fn make(shared: &Shared, schema: Schema) -> Result<Table> {
         return same(&layout, table);
     }
     // Before the catalog: whoever saves takes them in this order.
-    let saving = shared.storage.as_ref().map(|storage| storage.saving.lock());
+    let mut saving = shared.storage.as_ref().map(|storage| storage.saving.lock());
     let mut catalog = shared.catalog.write();
     if let Some(table) = catalog.get(layout.table()).cloned() {
         drop(catalog);
@@ -40,6 +40,10 @@ pub(crate) fn make(shared: &Shared, schema: Schema) -> Result<Table> {
     slot.state = Some(State::new(&slot.layout));
     if let Some(storage) = &shared.storage {
         storage.log.refusal().map_or(Ok(()), Err)?;
+        if let Some(identity) = &mut saving {
+            // What is left of an earlier table of this name would be taken for this one's.
+            remove_dropped(storage, identity)?;
+        }
         // A power cut that leaves the table leaves what was written before it, however that was acknowledged.
         storage.log.sync()?;
         let (fs, name) = (storage.fs.as_ref(), slot.name().to_owned());
@@ -90,7 +94,7 @@ fn log(shared: &Shared, storage: &Storage, action: Action, layout: &Layout) -> R
 
 /// Removes a table.
 pub(crate) fn remove(shared: &Shared, name: &str) -> Result<()> {
-    let saving = shared.storage.as_ref().map(|storage| storage.saving.lock());
+    let mut saving = shared.storage.as_ref().map(|storage| storage.saving.lock());
     let table = shared.table(name)?;
     // Not under the catalog's lock: a transaction that holds the table may ask for another.
     let mut slot = table.write();
@@ -101,10 +105,20 @@ pub(crate) fn remove(shared: &Shared, name: &str) -> Result<()> {
     }
     (slot.is_dropped, slot.state, slot.saved) = (true, None, None);
     shared.catalog.write().remove(name);
-    if let Some(storage) = &shared.storage {
-        remove_files(storage, name)?;
+    if let (Some(storage), Some(identity)) = (&shared.storage, &mut saving) {
+        identity.dropped.insert(name.to_owned());
+        remove_dropped(storage, identity)?;
     }
-    drop(saving);
+    Ok(())
+}
+
+/// Removes the files of tables that were dropped. Those that fail stay noted, and are tried again: until they are gone the
+/// log keeps what says that the table is dropped.
+pub(crate) fn remove_dropped(storage: &Storage, identity: &mut Identity) -> Result<()> {
+    while let Some(table) = identity.dropped.first() {
+        remove_files(storage, table)?;
+        identity.dropped.pop_first();
+    }
     Ok(())
 }
 
@@ -152,6 +166,8 @@ fn refused(new: &Schema, old: &Schema) -> Vec<String> {
     for column in &new.columns {
         match present.columns.iter_mut().find(|other| other.name == column.name) {
             Some(other) => other.index = column.index,
+            // All rows would have the default, which one alone may have.
+            None if column.unique && column.default.as_ref().is_some_and(|default| default.as_deref() != Ok("null")) => {}
             None if column.nullable || column.default.is_some() => present.columns.push(column.clone()),
             None => {}
         }

@@ -5,26 +5,31 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use persist_core::fs::{Fs, read, replace, sync_dir_of};
+use persist_core::fs::{Fs, read, replace};
 use persist_core::{Error, Result};
 
+use crate::catalog::remove_dropped;
 use crate::paths::{Paths, archive, archive_order};
 use crate::save;
-use crate::shared::{Shared, Storage};
+use crate::shared::{Identity, Shared, Storage};
 
 /// Saves each table that has changed, or each in one piece; then notes up to where of the log the files have everything.
 pub(crate) fn save(shared: &Shared, storage: &Storage, in_any_case: bool) -> Result<()> {
-    let mut identity = storage.saving.lock();
+    save_held(shared, storage, &mut storage.saving.lock(), in_any_case)
+}
+
+fn save_held(shared: &Shared, storage: &Storage, identity: &mut Identity, in_any_case: bool) -> Result<()> {
     // First: what gets a `seq` from here on may be in a table's file or not, but nothing up to here is missed.
     let reached = storage.log.last_seq();
-    for table in shared.tables() {
-        save::save(shared, storage, &table, in_any_case)?;
-    }
-    if identity.saved_seq < reached {
+    // One that fails keeps none of the others from being saved.
+    let saved = shared.tables().into_iter().map(|table| save::save(shared, storage, &table, in_any_case));
+    let saved = saved.fold(Ok(()), Result::and);
+    saved.and(remove_dropped(storage, identity))?;
+    if identity.saved_seq < reached || identity.is_damaged {
         // A table may have had nothing to save, while the log is still to be synced up to here.
         storage.log.wait(reached, persist_core::wal::Reach::Durable)?;
         let mut next = identity.clone();
-        next.saved_seq = reached;
+        (next.saved_seq, next.is_damaged) = (reached, false);
         next.write(storage.fs.as_ref(), &storage.paths.identity())?;
         *identity = next;
     }
@@ -33,14 +38,18 @@ pub(crate) fn save(shared: &Shared, storage: &Storage, in_any_case: bool) -> Res
 
 /// Saves, and archives what of the log is saved. Answers the archives.
 pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathBuf>> {
+    let mut identity = storage.saving.lock();
     storage.log.rotate()?;
-    save(shared, storage, false)?;
-    let identity = storage.saving.lock();
+    save_held(shared, storage, &mut identity, false)?;
     let fs = storage.fs.as_ref();
     let now = shared.now().to_string();
     let mut archives = Vec::new();
     for segment in storage.log.closed_segments() {
-        if segment.last_seq > identity.saved_seq || shared.config.archives == Some(0) {
+        if segment.last_seq > identity.saved_seq {
+            break;
+        }
+        if shared.config.archives == Some(0) {
+            storage.log.remove_up_to(segment.last_seq)?;
             continue;
         }
         let target = free_name(fs, &storage.paths, &now, shared.config.compress_archives)?;
@@ -49,12 +58,12 @@ pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathB
         } else {
             let renamed = fs.rename(&segment.path, &target);
             renamed.map_err(|error| Error::io("cannot rename into place", &target, error))?;
-            sync_dir_of(fs, &target)?;
         }
+        // One that was renamed is forgotten, the other removed, and the folder synced: at once, as the next that fails must
+        // not have this one archived again, and no further, as another may be closed by now.
+        storage.log.remove_up_to(segment.last_seq)?;
         archives.push(target);
     }
-    // Those that were renamed are forgotten, the others removed.
-    storage.log.remove_up_to(identity.saved_seq)?;
     if let Some(most) = shared.config.archives {
         let wal = &storage.paths.wal;
         let mut names = fs.list(wal).map_err(|error| Error::io("cannot list", wal, error))?;

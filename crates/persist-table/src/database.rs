@@ -80,6 +80,7 @@ impl Database {
     /// [`Schema`](persist_core::ErrorKind::Schema) where the table is there and was declared otherwise: the message lists
     /// the differences. Besides, as [`Database::load`].
     pub fn table<T: Table>(&self) -> Result<Rows<T>> {
+        self.shared.check_outside_transaction("table")?;
         let table = catalog::make(&self.shared, T::schema())?;
         Ok(Rows::new(Arc::clone(&self.shared), table))
     }
@@ -89,6 +90,7 @@ impl Database {
     /// # Errors
     /// As [`Database::table`]; [`Schema`](persist_core::ErrorKind::Schema) also for a declaration that makes no sense.
     pub fn create_table(&self, schema: Schema) -> Result<Rows> {
+        self.shared.check_outside_transaction("create_table")?;
         let table = catalog::make(&self.shared, schema)?;
         Ok(Rows::new(Arc::clone(&self.shared), table))
     }
@@ -120,6 +122,7 @@ impl Database {
     /// [`Corrupt`](persist_core::ErrorKind::Corrupt), naming file and line, for a file that can't be read, or has a row that
     /// its table would not take; [`Io`](persist_core::ErrorKind::Io).
     pub fn load(&self) -> Result<()> {
+        self.shared.check_outside_transaction("load")?;
         self.shared.tables().iter().try_for_each(|table| table.write().load(&self.shared))
     }
 
@@ -146,6 +149,7 @@ impl Database {
     /// # Errors
     /// What `make` answers; else as [`Rows::insert`].
     pub fn transaction<R>(&self, make: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        self.shared.check_outside_transaction("transaction")?;
         let transaction = Transaction::new(Work::on_several(&self.shared));
         let made = make(&transaction);
         let work = transaction.into_work();
@@ -160,6 +164,7 @@ impl Database {
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) where there is none; else as [`Rows::insert`].
     pub fn drop_table(&self, table: &str) -> Result<()> {
+        self.shared.check_outside_transaction("drop_table")?;
         catalog::remove(&self.shared, table)
     }
 
@@ -169,6 +174,7 @@ impl Database {
     /// # Errors
     /// [`Schema`](persist_core::ErrorKind::Schema) for any other difference; the message lists them.
     pub fn migrate(&self, schema: Schema) -> Result<()> {
+        self.shared.check_outside_transaction("migrate")?;
         catalog::migrate(&self.shared, schema)
     }
 
@@ -179,6 +185,7 @@ impl Database {
     /// [`Io`](persist_core::ErrorKind::Io), [`Poisoned`](persist_core::ErrorKind::Poisoned): what could not be saved stays
     /// in the log.
     pub fn save(&self) -> Result<()> {
+        self.shared.check_outside_transaction("save")?;
         self.shared.storage.as_ref().map_or(Ok(()), |storage| checkpoint::save(&self.shared, storage, false))
     }
 
@@ -188,6 +195,7 @@ impl Database {
     /// # Errors
     /// As [`Database::save`].
     pub fn checkpoint(&self) -> Result<Vec<PathBuf>> {
+        self.shared.check_outside_transaction("checkpoint")?;
         let storage = self.shared.storage.as_ref();
         storage.map_or_else(|| Ok(Vec::new()), |storage| checkpoint::checkpoint(&self.shared, storage))
     }
@@ -197,6 +205,7 @@ impl Database {
     /// # Errors
     /// As [`Database::save`] and [`Database::load`].
     pub fn compact(&self) -> Result<()> {
+        self.shared.check_outside_transaction("compact")?;
         self.shared.storage.as_ref().map_or(Ok(()), |storage| checkpoint::save(&self.shared, storage, true))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use persist_core::fs::{Fs, is_there, make_durable_folder, read, remove_if_there, sync_dir_of};
 use persist_core::lock::Lock;
-use persist_core::wal::{Ancestor, Line, Log, LogOptions, Recovered, Recovery, new_store_id};
+use persist_core::wal::{Ancestor, Line, Log, LogOptions, Recovered, Recovery, RecoveryPolicy, new_store_id};
 use persist_core::{Error, ErrorKind, Result};
 
 use crate::cell::Cell;
@@ -39,25 +39,21 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
     }
     let found = Identity::load(fs.as_ref(), &paths.identity())?;
     let is_new = found.is_none();
-    let identity = found.unwrap_or_else(|| Identity::new(new_store_id()));
+    let mut identity = found.unwrap_or_else(|| Identity::new(new_store_id()));
     let lineage = vec![Ancestor::present(&identity.id)];
     let moment = persist_core::Timestamp::from_unix_micros(config.clock.unix_micros()).to_string();
     if is_new {
         set_aside_another_log(fs.as_ref(), &paths, &moment)?;
         identity.write(fs.as_ref(), &paths.identity())?;
     }
-    let recovered = Recovery::new(fs.as_ref(), config.clock.as_ref(), &paths.wal, &lineage)
-        .names(LOG_NAMES)
-        .watermark(identity.saved_seq)
-        .policy(config.recovery)
-        .run()?;
+    let recovered = recover(&config, &paths, &lineage, &mut identity)?;
     let mut options = LogOptions::default();
     (options.max_segment_bytes, options.names) = (config.max_log_bytes, LOG_NAMES);
     let mut start = recovered.start();
-    if recovered.report().is_damaged() {
-        // A file may have what the log has lost: no other write gets its number.
-        start.next_seq = start.next_seq.max(last_applied(fs.as_ref(), &paths)? + 1);
-    }
+    // A file may have what the log has lost, now or before an opening that was interrupted: no other write gets its number.
+    let least = last_applied(fs.as_ref(), &paths)?.saturating_add(1);
+    let (is_behind, is_damaged) = (start.next_seq < least, identity.is_damaged);
+    start.next_seq = start.next_seq.max(least);
     let log = Log::new(Arc::clone(&fs), Arc::clone(&config.clock), &paths.wal, &identity.id, options, start);
     let recovery = recovered.report().clone();
     let storage = Storage {
@@ -70,15 +66,41 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
         recovery,
         lock: Mutex::new(Some(lock)),
     };
-    let shared = Shared {
+    let mut shared = Shared {
         name: name.to_owned(),
         config,
         catalog: RwLock::default(),
         transactions: Mutex::default(),
+        in_transaction: Mutex::default(),
         storage: Some(storage),
     };
-    replay(&shared, &recovered)?;
+    let given_up = replay(&shared, &recovered, is_damaged)?;
+    if let Some(storage) = shared.storage.as_mut() {
+        storage.recovery.changed.extend(given_up);
+    }
+    if let Some(storage) = shared.storage.as_ref().filter(|_| is_damaged || is_behind) {
+        // The log goes on after what it has and what the files have, and nothing is written before that is noted.
+        checkpoint::save(&shared, storage, true)?;
+    }
     Ok(shared)
+}
+
+/// Reads and mends the log. That it was damaged is noted first: what it has may not fit the tables' files, and who dies
+/// before these are saved leaves a log that looks whole.
+fn recover(config: &Config, paths: &Paths, lineage: &[Ancestor], identity: &mut Identity) -> Result<Recovered> {
+    let (fs, saved_seq) = (config.fs.as_ref(), identity.saved_seq);
+    let run = |policy| {
+        let recovery = Recovery::new(fs, config.clock.as_ref(), &paths.wal, lineage);
+        recovery.names(LOG_NAMES).watermark(saved_seq).policy(policy).run()
+    };
+    match run(RecoveryPolicy::Strict) {
+        Err(error) if error.kind() == ErrorKind::Corrupt && config.recovery != RecoveryPolicy::Strict => {
+            identity.is_damaged = true;
+            identity.write(fs, &paths.identity())?;
+            run(config.recovery)
+        }
+        recovered => recovered,
+    }
 }
 
 /// A database in memory alone.
@@ -89,6 +111,7 @@ pub(crate) fn in_memory(name: &str) -> Result<Shared> {
         config: Config::default(),
         catalog: RwLock::default(),
         transactions: Mutex::default(),
+        in_transaction: Mutex::default(),
         storage: None,
     })
 }
@@ -118,16 +141,22 @@ fn last_applied(fs: &dyn Fs, paths: &Paths) -> Result<u64> {
     let mut last = 0;
     for file in fs.list(&paths.schema).map_err(|error| Error::io("cannot list", &paths.schema, error))? {
         let Some(table) = table_of(&file) else { continue };
-        let meta = Meta::read(fs, &paths.meta_of(table))?;
-        let contents = meta.into_iter().flat_map(|meta| [Some(meta.content), meta.next]).flatten();
-        last = contents.map(|content| content.applied_seq).fold(last, u64::max);
+        last = last.max(applied(fs, paths, table)?.unwrap_or(0));
     }
     Ok(last)
 }
 
-/// Finds the tables, and brings into them what the log has.
-fn replay(shared: &Shared, recovered: &Recovered) -> Result<()> {
-    let Some(storage) = &shared.storage else { return Ok(()) };
+/// The last write that a table's file has, or the one that is about to take its place.
+fn applied(fs: &dyn Fs, paths: &Paths, table: &str) -> Result<Option<u64>> {
+    let meta = Meta::read(fs, &paths.meta_of(table))?;
+    let contents = meta.into_iter().flat_map(|meta| [Some(meta.content), meta.next]).flatten();
+    Ok(contents.map(|content| content.applied_seq).max())
+}
+
+/// Finds the tables, and brings into them what the log has. Answers which rows had to give way, if it was damaged.
+fn replay(shared: &Shared, recovered: &Recovered, is_damaged: bool) -> Result<Vec<String>> {
+    let mut given_up = Vec::new();
+    let Some(storage) = &shared.storage else { return Ok(given_up) };
     let fs = storage.fs.as_ref();
     let mut made: BTreeMap<String, u64> = BTreeMap::new();
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
@@ -140,7 +169,9 @@ fn replay(shared: &Shared, recovered: &Recovered) -> Result<()> {
         }
     }
     for (table, seq) in &dropped {
-        if made.get(table).is_none_or(|made| made < seq) {
+        // The table may have been made again by a line that was lost: its files know of the removal then.
+        let is_later = || Ok::<_, Error>(applied(fs, &storage.paths, table)?.is_some_and(|applied| applied >= *seq));
+        if made.get(table).is_none_or(|made| made < seq) && !is_later()? {
             remove_files(storage, table)?;
         }
     }
@@ -152,7 +183,6 @@ fn replay(shared: &Shared, recovered: &Recovered) -> Result<()> {
         catalog.insert(table.to_owned(), Arc::new(RwLock::new(Slot::new(Arc::new(layout), created_at))));
     }
     *shared.catalog.write() = catalog;
-    let is_damaged = recovered.report().is_damaged();
     for line in recovered.lines(0..recovered.len()) {
         let entry = Entry::parse(line.text(), line.seq)?;
         if dropped.get(entry.table.as_ref()).is_some_and(|dropped| line.seq <= *dropped)
@@ -169,17 +199,14 @@ fn replay(shared: &Shared, recovered: &Recovered) -> Result<()> {
         })?;
         let mut slot = table.write();
         slot.load(shared)?;
-        apply(&mut slot, &entry, line.seq, is_damaged)?;
+        apply(&mut slot, &entry, line.seq, is_damaged.then_some(&mut given_up))?;
     }
-    if is_damaged {
-        // What was lost may have been in a table's file: the log goes on after both.
-        checkpoint::save(shared, storage, true)?;
-    }
-    Ok(())
+    Ok(given_up)
 }
 
-/// Brings a line of the log into its table, if the table's file lacks it.
-fn apply(slot: &mut Slot, entry: &Entry<'_>, seq: u64, is_damaged: bool) -> Result<()> {
+/// Brings a line of the log into its table, if the table's file lacks it. `given_up` is there where the log was damaged, and
+/// is told of the rows that give way to a later one, because what removed them was lost.
+fn apply(slot: &mut Slot, entry: &Entry<'_>, seq: u64, given_up: Option<&mut Vec<String>>) -> Result<()> {
     let layout = Arc::clone(&slot.layout);
     let Some(state) = slot.state.as_mut().filter(|state| state.last_seq < seq) else { return Ok(()) };
     let wrong = |why: String| {
@@ -192,14 +219,20 @@ fn apply(slot: &mut Slot, entry: &Entry<'_>, seq: u64, is_damaged: bool) -> Resu
     let (new, old) = (parse(entry.record)?, parse(entry.old_record)?);
     let key = |row: &row::Row| row.get(layout.primary).cloned().unwrap_or(Cell::Null);
     let mut id = old.as_ref().and_then(|old| state.find(&key(old))).map(|(id, _)| id);
-    if old.is_some() && id.is_none() && !is_damaged {
+    if old.is_some() && id.is_none() && given_up.is_none() {
         return Err(wrong("there is no such row".to_owned()));
     }
     if let Some(new) = new {
-        if is_damaged {
-            // Of two rows, the one whose removal was lost gives way.
-            let present = state.find(&key(&new)).map(|(id, _)| id);
-            id = id.or(present);
+        if let Some(given_up) = given_up {
+            id = id.or_else(|| state.find(&key(&new)).map(|(id, _)| id));
+            let others: Vec<_> = state.others(&layout, id, &new).map(|(_, other)| other).collect();
+            for other in others {
+                let Some(row) = state.set(&layout, other, None) else { continue };
+                let mut text = String::new();
+                row::write(&layout, &row, &mut text);
+                tracing::warn!(table = %entry.table, row = text, seq, "a row gives way: its removal was lost");
+                given_up.push(format!("table {}: {text} gave way to the row of seq {seq}", entry.table));
+            }
         }
         state.check(&layout, id, &new).map_err(|error| wrong(error.to_string()))?;
         match id {

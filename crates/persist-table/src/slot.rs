@@ -43,9 +43,10 @@ impl Slot {
         if self.state.is_none() {
             let (state, saved) = match &shared.storage {
                 Some(storage) => {
-                    // Another may have the files by now.
-                    if let Some(closed) = storage.log.refusal().filter(|error| error.kind() == ErrorKind::Closed) {
-                        return Err(closed);
+                    // Given back, it may be another's by now; while this holds it, nobody gives it back.
+                    let lock = storage.lock.lock();
+                    if lock.is_none() {
+                        return Err(Error::new(ErrorKind::Closed, "the database was closed"));
                     }
                     let (state, saved) = crate::load::load(storage, &self.layout)?;
                     (state, Some(saved))

@@ -71,21 +71,31 @@ impl State {
     /// # Errors
     /// `Conflict`, naming table, column and value.
     pub(crate) fn check(&self, layout: &Layout, id: Option<RowId>, row: &[Cell]) -> Result<()> {
+        let Some((at, _)) = self.others(layout, id, row).next() else { return Ok(()) };
+        let name = layout.column(at).map_or("", |column| column.name.as_str());
+        let what = if at == layout.primary { "the primary key" } else { "unique" };
+        let message = format!(
+            "table {}, column {name}: there is a row with {} already, and the column is {what}",
+            layout.table(),
+            row.get(at).map(Cell::shown).unwrap_or_default()
+        );
+        Err(Error::new(ErrorKind::Conflict, message))
+    }
+
+    /// The other rows that have what a row would have alone, each with the column. `id` is the row that it takes the place
+    /// of.
+    pub(crate) fn others<'s>(
+        &'s self,
+        layout: &Layout,
+        id: Option<RowId>,
+        row: &'s [Cell],
+    ) -> impl Iterator<Item = (usize, RowId)> + use<'s> {
         let of_primary = std::iter::once((layout.primary, &self.primary));
-        for (at, known) in of_primary.chain(self.unique.iter().map(|(at, known)| (*at, known))) {
-            let Some(cell) = row.get(at).filter(|cell| !cell.is_null()) else { continue };
-            if known.get(cell).is_some_and(|other| Some(*other) != id) {
-                let name = layout.column(at).map_or("", |column| column.name.as_str());
-                let what = if at == layout.primary { "the primary key" } else { "unique" };
-                let message = format!(
-                    "table {}, column {name}: there is a row with {} already, and the column is {what}",
-                    layout.table(),
-                    cell.shown()
-                );
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
-        }
-        Ok(())
+        let known = of_primary.chain(self.unique.iter().map(|(at, known)| (*at, known)));
+        known.filter_map(move |(at, known)| {
+            let cell = row.get(at).filter(|cell| !cell.is_null())?;
+            known.get(cell).filter(|other| Some(**other) != id).map(|other| (at, *other))
+        })
     }
 
     /// Adds a row at the end, which was checked, and answers its number.

@@ -29,10 +29,30 @@ pub(crate) struct Work<'a> {
     durability: Durability,
     held: Vec<ArcRwLockWriteGuard<RawRwLock, Slot>>,
     /// The turn of who may hold several tables; given back with them.
-    turn: Option<MutexGuard<'a, ()>>,
+    turn: Option<Turn<'a>>,
     /// What was there before each change.
     undo: Vec<Undo>,
     bodies: Vec<(usize, Body)>,
+}
+
+/// The turn of who may hold several tables. It is told apart by its thread, so that it does not wait for itself.
+struct Turn<'a> {
+    shared: &'a Shared,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl<'a> Turn<'a> {
+    fn take(shared: &'a Shared) -> Self {
+        let turn = shared.transactions.lock();
+        *shared.in_transaction.lock() = Some(std::thread::current().id());
+        Self { shared, _turn: turn }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.shared.in_transaction.lock() = None;
+    }
 }
 
 /// How it was before a change.
@@ -57,7 +77,7 @@ impl<'a> Work<'a> {
     /// Work that may hold several tables: one at a time, so that none waits for another in a circle.
     pub(crate) fn on_several(shared: &'a Shared) -> Self {
         let mut work = Self::new(shared, shared.config.durability);
-        work.turn = Some(shared.transactions.lock());
+        work.turn = Some(Turn::take(shared));
         work
     }
 

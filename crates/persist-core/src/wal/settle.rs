@@ -85,7 +85,7 @@ impl Recovery<'_> {
     /// Reports what of a segment is left out, and keeps a copy of it beside.
     fn keep_aside(&self, scan: &Scan, verdict: &Verdict, report: &mut RecoveryReport) -> Result<()> {
         if is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict)) {
-            replace(self.fs, &suffixed(&scan.path, ".broken"), &scan.bytes)?;
+            replace(self.fs, &self.beside(scan, ".broken"), &scan.bytes)?;
         }
         let kept_end = kept_end(scan, verdict);
         let dropped =
@@ -113,9 +113,9 @@ impl Recovery<'_> {
 
     fn leave_out(&self, scan: &Scan, stretch: Range<usize>, line: usize, cause: Cause) -> Result<LeftOut> {
         let kept_as = match cause {
-            Cause::Damaged => Some(suffixed(&scan.path, ".broken")),
+            Cause::Damaged => Some(self.beside(scan, ".broken")),
             Cause::Torn => {
-                let path = suffixed(&scan.path, ".torn");
+                let path = self.beside(scan, ".torn");
                 replace(self.fs, &path, scan.bytes.get(stretch.clone()).unwrap_or_default())?;
                 Some(path)
             }
@@ -129,6 +129,11 @@ impl Recovery<'_> {
             cause,
             kept_as,
         })
+    }
+
+    /// Where something of a segment is kept: by its number, as another will have the name of the newest.
+    fn beside(&self, scan: &Scan, suffix: &str) -> PathBuf {
+        suffixed(&scan.path.with_file_name(self.names.file(scan.id)), suffix)
     }
 
     /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last line that stays.

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod declare;
 mod example;
+mod faults;
 mod files;
 mod model;
 mod portable;
