@@ -167,7 +167,8 @@ fn refused(new: &Schema, old: &Schema) -> Vec<String> {
         match present.columns.iter_mut().find(|other| other.name == column.name) {
             Some(other) => other.index = column.index,
             // All rows would have the default, which one alone may have.
-            None if column.unique && column.default.as_ref().is_some_and(|default| default.as_deref() != Ok("null")) => {}
+            None if column.unique
+                && column.default.as_ref().is_some_and(|default| default.as_deref() != Ok("null")) => {}
             None if column.nullable || column.default.is_some() => present.columns.push(column.clone()),
             None => {}
         }

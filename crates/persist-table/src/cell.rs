@@ -222,10 +222,11 @@ impl Visitor<'_> for Seed {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Cell, E> {
+        // That itself is also what the number after it is read as.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         match self.0 {
             Type::Float if value.is_finite() => Ok(Cell::Float(value)),
-            Type::Int if value.fract() == 0.0 && value.abs() <= EXACT => Ok(Cell::Int(value as i64)),
+            Type::Int if value.fract() == 0.0 && value.abs() < EXACT => Ok(Cell::Int(value as i64)),
             _ => Err(E::custom("")),
         }
     }
@@ -273,6 +274,7 @@ mod tests {
             (Type::Int, "\"3\""),
             (Type::Int, "true"),
             (Type::Float, "9007199254740993"),
+            (Type::Int, "9007199254740993.0"),
             (Type::Float, "1e999"),
             (Type::Bool, "1"),
             (Type::Text, "1"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use persist_core::fs::{Fs, read, replace};
+use persist_core::fs::{Fs, is_there, read, replace};
 use persist_core::{Error, Result};
 
 use crate::catalog::remove_dropped;
@@ -48,7 +48,8 @@ pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathB
         if segment.last_seq > identity.saved_seq {
             break;
         }
-        if shared.config.archives == Some(0) {
+        // One that is not there was archived by a checkpoint that failed right after.
+        if shared.config.archives == Some(0) || !is_there(fs, &segment.path)? {
             storage.log.remove_up_to(segment.last_seq)?;
             continue;
         }

@@ -122,7 +122,8 @@ impl<T: DeserializeOwned> Rows<T> {
         self.work(|work, at| work.insert_value(at, record))
     }
 
-    /// Adds rows, all or none, with one sync.
+    /// Adds rows, all or none, with one sync. The iterator runs while the table is held: if it used the table, it would wait
+    /// for itself.
     ///
     /// # Errors
     /// As [`Rows::insert`].

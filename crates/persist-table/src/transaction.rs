@@ -21,7 +21,8 @@ use crate::work::Work;
 /// A step that is being put together by [`Database::transaction`](crate::Database::transaction).
 ///
 /// It holds each table from its first use on: others read and write it when the step is made or given up. So a transaction
-/// uses its tables through itself alone; through a handle of its own it would wait for itself.
+/// uses its tables through itself alone; through a handle of its own it would wait for itself. What makes, changes, drops or
+/// saves tables, and another transaction, is refused inside it with [`Input`](persist_core::ErrorKind::Input).
 pub struct Transaction<'a> {
     work: RefCell<Work<'a>>,
 }

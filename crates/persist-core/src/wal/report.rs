@@ -37,7 +37,8 @@ pub struct RecoveryReport {
     pub lost: Vec<(u64, u64)>,
     /// Of a folder of the Python original that was taken over: rows of its database that an id had besides its newest.
     pub doubled: u64,
-    /// Of such a folder: the records that could not be kept as they were, each with its place and what was changed.
+    /// The records that could not be kept as they were, each with its place and what was changed: of such a folder, and of a
+    /// table database those that gave way to a later one, as what removed them was lost.
     pub changed: Vec<String>,
     /// How long reading and checking took.
     pub elapsed: Duration,

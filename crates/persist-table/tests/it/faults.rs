@@ -38,7 +38,7 @@ fn damaged(fs: &SimFs, base: &Path, seqs: &[u64]) -> SimFs {
     image.write_file(&identity, identity_text.to_string());
     let mut log_text = String::from_utf8(image.read_file(&log).unwrap()).unwrap();
     for seq in seqs {
-        let place = log_text.find(&format!("\"seq\": {seq},")).unwrap();
+        let place = log_text.find(&format!("\"seq\":{seq},")).unwrap();
         log_text.replace_range(place..=place, "'");
     }
     image.write_file(&log, log_text);
@@ -209,7 +209,7 @@ fn a_checkpoint_that_fails_at_any_operation_is_made_up_for_by_the_next_and_no_li
         let logs = fs.files().into_iter().filter(|path| path.starts_with(&wal));
         let logs = logs.map(|path| String::from_utf8(fs.read_file(path).unwrap()).unwrap()).collect::<String>();
         for seq in 1..=61 {
-            assert_eq!(logs.matches(&format!("\"seq\": {seq},")).count(), 1, "operation {n} failed, seq {seq}");
+            assert_eq!(logs.matches(&format!("\"seq\":{seq},")).count(), 1, "operation {n} failed, seq {seq}");
         }
         if first.is_ok() && fs.operations() < before + n {
             break;
@@ -269,6 +269,20 @@ fn a_transaction_that_would_wait_for_itself_is_told_so() {
     db.save().unwrap();
     db.transaction(|_| Ok(())).unwrap();
     assert_eq!(db.table::<Student>().unwrap().count().unwrap(), 1);
+}
+
+#[test]
+fn a_moment_written_otherwise_is_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = Schema::new("visit").column(Column::new("id", Type::Int).primary_key());
+    let db = Database::open("university", quiet(dir.path())).unwrap();
+    let rows: Rows = db.create_table(schema.column(Column::new("at", Type::Timestamp))).unwrap();
+    rows.insert(&json!({"at": "2026-01-22T10:30:00Z"})).unwrap();
+    for (at, seq) in [("2026-01-22T10:30:00Z", 2), ("2026-01-22T11:30:00+01:00", 3)] {
+        rows.update(col("id").eq(1), &json!({ "at": at })).unwrap();
+        assert_eq!(db.inspect_wal().unwrap().last().unwrap().seq, seq, "{at}");
+    }
+    assert_eq!(rows.get(1).unwrap().unwrap()["at"], "2026-01-22T11:30:00+01:00");
 }
 
 #[test]
