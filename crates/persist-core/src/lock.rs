@@ -135,10 +135,13 @@ fn holder(mut file: &File) -> String {
     said
 }
 
-/// Writes before it cuts: whoever looks meanwhile finds the holder, and not an empty file.
+/// Writes over what is there, to its end, and cuts then: whoever looks meanwhile finds the holder, and nothing of another.
 fn tell(mut file: &File, text: &str) -> std::io::Result<()> {
+    let mut told = text.as_bytes().to_vec();
+    let present = file.metadata()?.len().min(SAID_BYTES) as usize;
+    told.resize(told.len().max(present), b'\n');
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(&told)?;
     file.set_len(text.len() as u64)
 }
 

@@ -135,8 +135,10 @@ impl<'a> Recovery<'a> {
     /// The last `seq` that counts in a segment.
     fn bound(&self, scan: &Scan) -> Result<u64> {
         let Some(store) = &scan.store else {
-            // Its first line can't be read, so it may be any ancestor's.
-            return Ok(self.lineage.iter().filter_map(|ancestor| ancestor.last_seq).min().unwrap_or(u64::MAX));
+            // Its first line can't be read. What comes after all ancestors is this store's, else it may be any ancestor's.
+            let bounds = || self.lineage.iter().filter_map(|ancestor| ancestor.last_seq);
+            let is_later = scan.lines.first().is_some_and(|line| bounds().all(|last| line.from > last));
+            return Ok(bounds().min().filter(|_| !is_later).unwrap_or(u64::MAX));
         };
         match self.lineage.iter().find(|ancestor| ancestor.store == *store) {
             Some(ancestor) => Ok(ancestor.last_seq.unwrap_or(u64::MAX)),
