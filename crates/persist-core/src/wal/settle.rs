@@ -82,16 +82,7 @@ impl Recovery<'_> {
         if is_broken(scan, verdict) {
             replace(self.fs, &suffixed(&scan.path, ".broken"), &scan.bytes)?;
         }
-        let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
-        let dropped =
-            scan.lines.iter().filter(|place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
-        let inside = scan.unreadable.iter().filter(|stretch| stretch.start < kept_end).cloned();
-        let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
-        let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
-        let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
-        let inside = inside.chain(dropped);
-        let stretches = inside.map(|stretch| (stretch, cause)).chain(tail.map(|stretch| (stretch, tail_cause)));
-        for (stretch, cause) in stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous))) {
+        for (stretch, cause) in Self::left_out(scan, verdict) {
             let left_out = self.leave_out(scan, stretch, cause)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
             if !planted("torn-unreported") {
@@ -99,6 +90,24 @@ impl Recovery<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What of a segment is left out, and why.
+    pub(super) fn left_out<'s>(
+        scan: &'s Scan,
+        verdict: &'s Verdict,
+    ) -> impl Iterator<Item = (Range<usize>, Cause)> + use<'s> {
+        let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
+        let dropped =
+            scan.lines.iter().filter(move |place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
+        let inside = scan.unreadable.iter().filter(move |stretch| stretch.start < kept_end).cloned();
+        let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
+        let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
+        let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
+        let inside = inside.chain(dropped);
+        let stretches =
+            inside.map(move |stretch| (stretch, cause)).chain(tail.map(move |stretch| (stretch, tail_cause)));
+        stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous)))
     }
 
     fn leave_out(&self, scan: &Scan, stretch: Range<usize>, cause: Cause) -> Result<LeftOut> {
@@ -111,14 +120,19 @@ impl Recovery<'_> {
             }
             Cause::Superfluous => None,
         };
-        Ok(LeftOut {
+        Ok(LeftOut { kept_as, ..Self::describe(scan, stretch, cause) })
+    }
+
+    /// Where a stretch is, which is kept nowhere yet.
+    pub(super) fn describe(scan: &Scan, stretch: Range<usize>, cause: Cause) -> LeftOut {
+        LeftOut {
             file: scan.path.clone(),
             line: scan.line_number(stretch.start),
             offset: stretch.start as u64,
             bytes: stretch.len() as u64,
             cause,
-            kept_as,
-        })
+            kept_as: None,
+        }
     }
 
     /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last line that stays.
