@@ -187,19 +187,19 @@ pub(crate) fn put(args: &PutArgs, output: &Output) -> Result<ExitCode> {
     let written = match &store {
         Store::Dated(store) => {
             let put = id.process.iter().fold(store.put(&id.key), |put, name| put.process(name));
-            Row::of(&conditions!(specials!(put)).data(&data)?)
+            Row::of(&*conditions!(specials!(put)).data(&data)?)
         }
         Store::Collection(store) => {
             let put = store.put(&id.key).collection(id.collection()).item(id.item());
             let put = value.into_iter().fold(put, |put, value: serde_json::Value| put.value(value));
-            Row::of(&conditions!(specials!(put)).data(&data)?)
+            Row::of(&*conditions!(specials!(put)).data(&data)?)
         }
         Store::Kv(store) => {
             if args.username.is_some() || args.status.is_some() || args.timestamp.is_some() {
                 let message = "a key-value store has no user name, status and timestamp but those in the data";
                 return Err(Failure::Usage(message.to_owned()));
             }
-            Row::of(&conditions!(store.put(&id.key)).data(&data)?)
+            Row::of(&*conditions!(store.put(&id.key)).data(&data)?)
         }
     };
     store.close()?;

@@ -3,6 +3,7 @@
 mod command;
 mod folders;
 mod inspect;
+mod page;
 mod past;
 mod records;
 mod verify;
