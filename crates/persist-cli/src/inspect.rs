@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
 use crate::folder::{Folder, Status, date_folders, names};
-use crate::output::{Output, code, list, size, span, table};
+use crate::output::{Output, code, counted, list, size, span, table};
 use crate::store::now;
 use crate::wal::Health;
 
@@ -152,10 +152,11 @@ impl Inspected {
                 }
             }
         }
+        let owner = folder.owner()?;
         Ok(Self {
             what: folder.name(),
-            owner: folder.owner()?,
-            last_flush: folder.status(&identity).map(|status| LastFlush::of(folder, &status)),
+            last_flush: folder.status(&identity).map(|status| LastFlush::of(folder, &status, owner.is_some())),
+            owner,
             store: identity.id,
             path: dir,
             log,
@@ -184,13 +185,11 @@ impl Inspected {
             None => entries.push(("last flush", "status.json does not say".to_owned())),
         }
         let log = &self.log;
-        let unflushed = log.unflushed.map_or("-".to_owned(), |unflushed| unflushed.to_string());
-        entries.push((
-            "log",
-            format!("{} segments, {}; {unflushed} records since that flush", log.segments, size(log.bytes)),
-        ));
+        let unflushed = log.unflushed.map(|unflushed| format!("; {} not flushed then", counted(unflushed, "record")));
+        let segments = |number: usize, bytes| format!("{}, {}", counted(number as u64, "segment"), size(bytes));
+        entries.push(("log", segments(log.segments, log.bytes) + &unflushed.unwrap_or_default()));
         if log.kept_segments > 0 {
-            entries.push(("kept log", format!("{} segments, {}", log.kept_segments, size(log.kept_bytes))));
+            entries.push(("kept log", segments(log.kept_segments, log.kept_bytes)));
         }
         entries.extend(log.found.iter().map(|found| (if log.ok { "found" } else { "DAMAGE" }, found.clone())));
         entries.extend(self.databases.iter().map(|file| ("database", format!("{}, {}", file.name, size(file.bytes)))));
@@ -229,17 +228,19 @@ impl LogFound {
 }
 
 impl LastFlush {
-    fn of(folder: &Folder, status: &Status) -> Self {
+    fn of(folder: &Folder, status: &Status, is_open: bool) -> Self {
         // Of a collection store not all records are in memory.
         let records = if matches!(folder, Folder::Collection(_)) { "base_rows" } else { "cache_size" };
-        let trouble = ["last_flush_error", "last_maintenance_error", "refuses_writes"];
+        // A store that is closed takes no writes either.
+        let trouble = ["last_flush_error", "last_maintenance_error"].into_iter();
+        let trouble = trouble.chain(is_open.then_some("refuses_writes"));
         Self {
             at: status.at,
             age_seconds: (now().unix_micros() - status.at.unix_micros()) / 1_000_000,
             records: status.figure(records),
             watermark: status.figure("watermark"),
             last_seq: status.figure("last_seq"),
-            trouble: trouble.iter().filter_map(|name| status.text(name)).collect(),
+            trouble: trouble.filter_map(|name| status.text(name)).collect(),
         }
     }
 }

@@ -112,6 +112,11 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// So many of a thing.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A size, in the unit that suits it.
 pub(crate) fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::failure::{Failure, Result};
 use crate::folder::Folder;
 use crate::log::{Found, Log};
-use crate::output::{Output, code, list, printable, size};
+use crate::output::{Output, code, counted, list, printable, size};
 
 /// What can be done with a log.
 #[derive(Debug, clap::Subcommand)]
@@ -238,7 +238,7 @@ impl Health {
             ("log of", self.path.display().to_string()),
             ("state", state.to_owned()),
             ("segments", format!("{}, {}", self.segments, size(self.bytes))),
-            ("to replay", format!("{} records after seq {}", self.records, self.watermark)),
+            ("to replay", format!("{} after seq {}", counted(self.records, "record"), self.watermark)),
         ];
         entries.extend(self.findings().into_iter().map(|finding| ("found", finding)));
         list(&entries)
