@@ -114,3 +114,12 @@ fn core_without_its_features_is_free_of_duckdb_and_arrow() {
     // Else the names above are no longer those of the crates.
     assert!(tree(&["--package", "persist-core"]).iter().any(|name| is_duckdb(name)), "the feature brings no duckdb");
 }
+
+#[test]
+fn tables_build_without_duckdb() {
+    let tree = tree(&["--package", "persist-table"]);
+    assert!(["persist-table", "persist-core"].iter().all(|name| tree.iter().any(|found| found == name)), "{tree:?}");
+    let heavy = |name: &&String| is_duckdb(name) || name.starts_with("arrow") || name.as_str() == "parquet";
+    let wrong: Vec<&String> = tree.iter().filter(heavy).collect();
+    assert!(wrong.is_empty(), "persist-table builds on {wrong:?}");
+}

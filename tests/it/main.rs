@@ -4,13 +4,10 @@
 
 mod asynchronous;
 mod documents;
-mod eio;
 mod fork;
-mod full;
-mod kill;
 mod layering;
 mod planted;
-mod power;
+mod rows;
 mod sources;
-mod stop;
+mod table;
 mod tidy;

@@ -16,6 +16,7 @@ use persist_test_utils::{FaultyMount, Killed, Rng, Settings, Subject};
 
 use crate::kill::open_undamaged;
 use crate::process::STORE;
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer, find};
 
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the device fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
+pub(crate) enum At {
     /// While the log is written.
     Log,
     /// At the sync of DuckDB's log, when it commits.
@@ -45,48 +46,23 @@ pub enum At {
 
 impl At {
     /// All of them: the number of a case says which.
-    pub const ALL: [Self; 4] = [Self::Log, Self::Commit, Self::Blocks, Self::Header];
-}
-
-/// What the failures showed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
-    /// Cases.
-    pub cases: u64,
-    /// Actions that were durable.
-    pub durable: u64,
-    /// So often the store went on in the same process.
-    pub went_on: u64,
+    const ALL: [Self; 4] = [Self::Log, Self::Commit, Self::Blocks, Self::Header];
 }
 
 /// Why no device can be made to fail here, if so.
-pub fn unavailable() -> Option<String> {
+pub(crate) fn unavailable(_: &Setting) -> Option<String> {
     run_program("strace", ["-V"]).and_then(|()| FaultyMount::new(BYTES)).err()
-}
-
-/// Runs so many cases, the first of which has this number.
-///
-/// # Errors
-/// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    for number in (seed..).take(cycles as usize) {
-        case::<S>(program, number, &mut verdict).map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 7 --store {} --cycles 1 --seed {number}", S::NAME)
-        })?;
-    }
-    Ok(verdict)
 }
 
 /// One case.
 ///
 /// # Errors
 /// The promise that was broken.
-pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> Result<(), String> {
+pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let at = At::ALL[(number % At::ALL.len() as u64) as usize];
     let faulty = FaultyMount::new(BYTES)?;
     let dir = faulty.mount().path();
-    let mut child = Obedient::start::<S>(program, &dir, number, at)?;
+    let mut child = Obedient::start::<S>(&setting.program, &dir, number, at)?;
     let actions = ACTIONS / 2 + Rng::new(number).below(ACTIONS / 2);
     let before = child.act(actions)?;
     if before.is_refused {
@@ -115,7 +91,7 @@ pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> R
             std::thread::sleep(Duration::from_millis(20));
         }
         let later = child.act(5)?;
-        verdict.went_on += u64::from(!later.is_refused);
+        counters.add("stores that went on", u64::from(!later.is_refused));
         later
     };
     child.kill()?;
@@ -126,8 +102,7 @@ pub fn case<S: Subject>(program: &Path, number: u64, verdict: &mut Verdict) -> R
     let (durable, acknowledged) = (before.durable.max(after.durable), before.acknowledged.max(after.acknowledged));
     find(&store, &[durable], &[acknowledged], &mut scripts).map_err(|broken| format!("{at:?}: {broken}"))?;
     store.close().map_err(|error| format!("I6: closing: {error}"))?;
-    verdict.cases += 1;
-    verdict.durable += durable;
+    counters.add("durable", durable);
     Ok(())
 }
 
@@ -277,7 +252,7 @@ fn settings() -> Settings {
 ///
 /// # Errors
 /// What kept it from that.
-pub fn obey<S: Subject>(dir: &Path, number: u64) -> Result<(), String> {
+pub(crate) fn obey<S: Subject>(dir: &Path, number: u64) -> Result<(), String> {
     let say = |line: String| writeln!(std::io::stdout(), "{line}").map_err(|error| error.to_string());
     let store = S::open(&dir.join(STORE), 1, &settings()).map_err(|error| error.to_string())?;
     say(std::process::id().to_string())?;

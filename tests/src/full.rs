@@ -5,13 +5,15 @@
 //! for now. When there is space again, all that was acknowledged is there, and the store goes on by itself.
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use persist_dated::{Error, ErrorKind};
 use persist_test_utils::{Kind, Mount, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
-use crate::stop::{chores, work};
+use crate::stop::{act, chores};
 use crate::writer::find;
 
 /// Space for two databases of DuckDB's, the log and a backup.
@@ -27,7 +29,7 @@ const OLD: &str = "old";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is asked of the store when the disk is full, and how many bytes are left of it then.
-pub const ASKED: [(&str, u64); 10] = [
+const ASKED: [(&str, u64); 10] = [
     ("append", 0),
     ("flush", 0),
     ("merge", 0),
@@ -40,39 +42,16 @@ pub const ASKED: [(&str, u64); 10] = [
     ("journal", 8 * 1024),
 ];
 
-/// What the full disks showed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
-    /// Cases.
-    pub cases: u64,
-    /// So often what was asked was refused.
-    pub refused: u64,
-}
-
 /// Why no small disk can be made here, if so.
-pub fn unavailable() -> Option<String> {
+pub(crate) fn unavailable(_: &Setting) -> Option<String> {
     Mount::new(Kind::Ext4, BYTES).err()
-}
-
-/// Runs so many cases, the first of which has this number.
-///
-/// # Errors
-/// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(cycles: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    for number in (seed..).take(cycles as usize) {
-        case::<S>(number, &mut verdict).map_err(|broken| {
-            format!("{broken}\nreplay: cargo xtask crash --row 9 --store {} --cycles 1 --seed {number}", S::NAME)
-        })?;
-    }
-    Ok(verdict)
 }
 
 /// One case: its number says what is asked.
 ///
 /// # Errors
 /// The promise that was broken.
-pub fn case<S: Subject>(number: u64, verdict: &mut Verdict) -> Result<(), String> {
+pub(crate) fn case<S: Subject>(_: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let (asked, left) = ASKED[(number % ASKED.len() as u64) as usize];
     let mount = Mount::new(Kind::Ext4, BYTES)?;
     // The chores of the scripts' own are done on another disk.
@@ -121,8 +100,7 @@ pub fn case<S: Subject>(number: u64, verdict: &mut Verdict) -> Result<(), String
             refused
         }
     };
-    verdict.cases += 1;
-    verdict.refused += u64::from(refused);
+    counters.add("refused", u64::from(refused));
     full.finish(store, &dir)
 }
 
@@ -148,13 +126,15 @@ impl<S: Subject> Full<'_, S> {
     /// Does actions of the script until the store refuses one; answers whether it did.
     fn act(&mut self, store: &S, actions: u64) -> Result<bool, String> {
         let [script] = &self.scripts;
-        let (mut acknowledged, rng) = (script.done, Rng::new(self.number ^ script.done));
-        let refused = work(store, script.clone(), rng, chores(self.elsewhere), actions, &mut acknowledged)?;
+        let (acknowledged, rng) = (AtomicU64::new(script.done), Rng::new(self.number ^ script.done));
+        let wanted = |done| done < actions;
+        let refused = act(store, script.clone(), rng, chores(self.elsewhere), &acknowledged, wanted)?;
+        let acknowledged = acknowledged.into_inner();
         let [script] = &mut self.scripts;
         while script.done < acknowledged {
             script.next();
         }
-        Ok(refused)
+        Ok(refused.is_some())
     }
 
     /// Asks for what needs space. Answers whether it was refused.

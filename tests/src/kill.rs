@@ -11,67 +11,32 @@ use std::time::{Duration, Instant};
 use persist_test_utils::{Rng, Subject, copy_as_crash_leaves_it};
 
 use crate::process::{Made, PATIENCE, Reached, Running, STORE, Said, Task, settings};
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::writer::{WRITERS, find};
 
-/// So many kills in one folder, then a new one.
+/// So many kills in one folder are a case.
 const KILLS_PER_FOLDER: u64 = 10;
 
-/// What the kills showed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
-    /// Kills.
-    pub cycles: u64,
-    /// Actions that were acknowledged: writes, removals, batches, and conflicts.
-    pub acknowledged: u64,
-    /// Records that recovery replayed.
-    pub replayed: u64,
-    /// Children that were killed before their first acknowledgement: while they opened the store.
-    pub killed_while_opening: u64,
-    /// Actions that were there and had not been acknowledged.
-    pub unacknowledged: u64,
-    /// Backups and exports that were done, and read.
-    pub backups: u64,
-    #[allow(missing_docs)]
-    pub exports: u64,
-}
-
-/// Kills children of `program` so often, and checks after each what they left.
+/// One case: a folder, and so many kills.
 ///
 /// # Errors
-/// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(program: &Path, cycles: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    let mut folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+/// The promise that was broken.
+pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut scripts = scripts::<S>();
-    for cycle in 0..cycles {
-        let mut rng = Rng::new(seed.wrapping_add(cycle));
-        if cycle % KILLS_PER_FOLDER == 0 {
-            folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-            scripts = self::scripts();
-        }
+    for kill in 0..KILLS_PER_FOLDER {
+        let mut rng = Rng::new(number.wrapping_mul(KILLS_PER_FOLDER).wrapping_add(kill));
         let before = scripts.iter().map(|script| script.done).sum::<u64>();
-        let killed = kill_once(program, folder.path(), &mut rng, &scripts);
-        let checked = killed.and_then(|said| {
-            let checked = check(folder.path(), rng.range(1..29) as u8, &said, &mut scripts)?;
-            Ok((said.acknowledged.values().sum::<u64>(), checked))
-        });
-        let (acknowledged, (replayed, backups, exports)) = checked.map_err(|broken| {
-            format!(
-                "{broken}\nreplay: cargo xtask crash --row 1 --store {} --cycles {} --seed {seed}",
-                S::NAME,
-                cycle + 1
-            )
-        })?;
-        verdict.cycles += 1;
-        verdict.replayed += replayed;
-        verdict.backups += backups;
-        verdict.exports += exports;
-        verdict.acknowledged += acknowledged - before;
-        verdict.unacknowledged += scripts.iter().map(|script| script.done).sum::<u64>() - acknowledged;
-        verdict.killed_while_opening += u64::from(acknowledged == before);
+        let said = kill_once(&setting.program, folder.path(), &mut rng, &scripts)?;
+        check(folder.path(), rng.range(1..29) as u8, &said, &mut scripts, counters)?;
+        let acknowledged = said.acknowledged.values().sum::<u64>();
+        counters.add("kills", 1);
+        counters.add("acknowledged", acknowledged - before);
+        counters.add("unacknowledged", scripts.iter().map(|script| script.done).sum::<u64>() - acknowledged);
+        counters.add("kills while opening", u64::from(acknowledged == before));
     }
-    Ok(verdict)
+    Ok(())
 }
 
 /// The scripts of all writers, from their start.
@@ -110,20 +75,27 @@ fn kill_once<S: Subject>(program: &Path, dir: &Path, rng: &mut Rng, scripts: &[S
     Ok(said)
 }
 
-/// Opens a copy of what the child left and compares it. Answers how many records were replayed, and how many backups and
-/// exports there were. What is there now has to stay, acknowledged or not: somebody has read it.
-fn check<S: Subject>(dir: &Path, day: u8, said: &Said, scripts: &mut [Script<S>]) -> Result<(u64, u64, u64), String> {
+/// Opens a copy of what the child left and compares it. What is there now has to stay, acknowledged or not: somebody has
+/// read it.
+fn check<S: Subject>(
+    dir: &Path,
+    day: u8,
+    said: &Said,
+    scripts: &mut [Script<S>],
+    counters: &mut Counters,
+) -> Result<(), String> {
     let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
     let from = dir.join(STORE);
     std::fs::create_dir_all(&from).map_err(|error| error.to_string())?;
     copy_as_crash_leaves_it(&from, copy.path());
     let store = open_undamaged::<S>(copy.path(), day)?;
-    let replayed = store.recovery().records;
+    counters.add("replayed", store.recovery().records);
     let acknowledged: Vec<u64> = said.acknowledged.values().copied().collect();
     find(&store, &acknowledged, &acknowledged, scripts)?;
     let (backups, exports) = Made::of(dir).check(&store, &said.made)?;
-    store.close().map_err(|error| format!("I6: closing: {error}"))?;
-    Ok((replayed, backups, exports))
+    counters.add("backups", backups);
+    counters.add("exports", exports);
+    store.close().map_err(|error| format!("I6: closing: {error}"))
 }
 
 /// Opens what a crash left.

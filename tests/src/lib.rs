@@ -5,18 +5,26 @@
 
 #[path = "../../crates/persist-collection/tests/it/subject.rs"]
 mod collection;
+mod cycles;
+mod damaged;
 #[path = "../../crates/persist-dated/tests/it/subject.rs"]
 mod dated;
-pub mod eio;
+mod eio;
+mod faults;
 pub mod fork;
-pub mod full;
-pub mod kill;
-pub mod power;
+mod full;
+mod kill;
+mod lasting;
+mod names;
+mod owners;
+mod power;
 mod process;
 #[cfg(doctest)]
 mod readme;
+mod recovery;
+pub mod rows;
 mod script;
-pub mod stop;
+mod stop;
 mod writer;
 
 pub use collection::CollectionSubject;

@@ -15,11 +15,14 @@ use persist_test_utils::{Kind, Mount, Rng, Subject, copy_as_crash_leaves_it};
 
 use crate::kill::{open_undamaged, reached, scripts};
 use crate::process::{Made, Reached, Running, STORE, Said, Task};
+use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::writer::find;
 
 /// So many cuts are a case, with a file system of its own.
-pub const CUTS: u64 = 5;
+const CUTS: u64 = 5;
+/// What is cut off from its disk.
+const KINDS: [Kind; 2] = [Kind::Xfs, Kind::Ext4];
 /// XFS refuses less than 300 MiB. Nothing of it is on the disk before it is used.
 const BYTES: u64 = 512 << 20;
 /// In so long a child ends whose disk is gone.
@@ -27,78 +30,37 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// So much is written before each cut and not synced. If it is always there afterwards, the cuts cut nothing.
 const PROBE_BYTES: usize = 64 * 1024;
 
-/// What the cuts showed.
-#[derive(Debug, Clone, Copy, Default)]
-#[allow(missing_docs)]
-pub struct Verdict {
-    /// Cuts, not counting those within the opening after another.
-    pub cuts: u64,
-    /// Actions that were acknowledged as durable.
-    pub durable: u64,
-    /// Actions that were there beyond those.
-    pub others: u64,
-    /// Records that recovery replayed.
-    pub replayed: u64,
-    pub while_opening: u64,
-    pub while_closing: u64,
-    pub while_opening_again: u64,
-    /// After a child had been killed.
-    pub after_a_kill: u64,
-    /// Of what was written before each cut and not synced, so often some was gone.
-    pub probes_lost: u64,
-    /// DuckDB ends a process whose disk does not even let it cut its log. No power cut leaves a process to be ended.
-    pub aborted: u64,
-    /// Backups and exports that were done, and read.
-    pub backups: u64,
-    pub exports: u64,
-}
-
 /// Why no power can be cut here, if so.
-pub fn unavailable(kind: Kind) -> Option<String> {
-    let tried = Mount::new(kind, BYTES).and_then(|mount| mount.cut_off().and_then(|()| mount.mount_again()));
-    tried.err()
-}
-
-/// Cuts the power so often, [`CUTS`] times in each case, the first of which has this number.
-///
-/// # Errors
-/// The first promise that was broken, with what replays it.
-pub fn run<S: Subject>(program: &Path, kind: Kind, cycles: u64, seed: u64) -> Result<Verdict, String> {
-    let mut verdict = Verdict::default();
-    for number in (seed..).take(cycles.div_ceil(CUTS) as usize) {
-        case::<S>(program, kind, number, &mut verdict).map_err(|broken| {
-            let (kind, store) = (kind.name(), S::NAME);
-            format!(
-                "{broken}\nreplay: cargo xtask powercut --fs {kind} --store {store} --cycles {CUTS} --seed {number}"
-            )
-        })?;
-    }
-    if verdict.cuts >= 20 && verdict.probes_lost == 0 {
-        return Err("what was not synced was there after each cut: nothing was cut".to_owned());
-    }
-    Ok(verdict)
+pub(crate) fn unavailable(setting: &Setting) -> Option<String> {
+    let kinds = setting.fs.as_ref().map_or(KINDS.as_slice(), std::slice::from_ref);
+    kinds.iter().find_map(|kind| {
+        let tried = Mount::new(*kind, BYTES).and_then(|mount| mount.cut_off().and_then(|()| mount.mount_again()));
+        tried.err()
+    })
 }
 
 /// One case: a file system, and so many cuts.
 ///
 /// # Errors
 /// The first promise that was broken.
-pub fn case<S: Subject>(program: &Path, kind: Kind, number: u64, verdict: &mut Verdict) -> Result<(), String> {
+pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
+    let kind = setting.fs.unwrap_or(KINDS[(number % 2) as usize]);
     let mount = Mount::new(kind, BYTES)?;
     let mut scripts = scripts::<S>();
     let mut rng = Rng::new(number);
     for _ in 0..CUTS {
         let before = reached(&scripts);
-        let mut cut = Cut { program, mount: &mount, rng: &mut rng, verdict, before: before.clone() };
+        let program = &setting.program;
+        let mut cut = Cut { program, mount: &mount, rng: &mut rng, counters, before: before.clone() };
         let said = cut.write_and_cut::<S>()?;
         cut.come_back::<S>()?;
         let durable = from(&before, &said.durable);
         let acknowledged = from(&before, &said.acknowledged);
-        check(&mount.path(), &mut rng, [&durable, &acknowledged], &said, &mut scripts, verdict)?;
-        verdict.cuts += 1;
+        check(&mount.path(), &mut rng, [&durable, &acknowledged], &said, &mut scripts, counters)?;
         let sum = |of: &Reached| of.values().sum::<u64>();
-        verdict.durable += sum(&durable) - sum(&before);
-        verdict.others += sum(&reached(&scripts)) - sum(&durable);
+        counters.add("cuts", 1);
+        counters.add("durable", sum(&durable) - sum(&before));
+        counters.add("others", sum(&reached(&scripts)) - sum(&durable));
     }
     Ok(())
 }
@@ -112,7 +74,7 @@ struct Cut<'a> {
     program: &'a Path,
     mount: &'a Mount,
     rng: &'a mut Rng,
-    verdict: &'a mut Verdict,
+    counters: &'a mut Counters,
     before: Reached,
 }
 
@@ -154,19 +116,19 @@ impl Cut<'_> {
                 // What a close has acknowledged.
                 said.durable = said.acknowledged.clone();
             }
-            (None, Some(status)) if was_aborted(status) => self.verdict.aborted += 1,
+            (None, Some(status)) if was_aborted(status) => self.counters.add("processes ended by DuckDB", 1),
             (Some((_, at)), _) if *at < when => return Err(format!("before the cut: {:?}", said.ended)),
             (Some((how, _)), Some(status)) => {
                 let told = ["Io:", "Database:", "Poisoned:"].iter().any(|kind| how.starts_with(kind));
-                self.verdict.aborted += u64::from(was_aborted(status));
+                self.counters.add("processes ended by DuckDB", u64::from(was_aborted(status)));
                 if !told || how.contains("panicked") || (status.code() != Some(1) && !was_aborted(status)) {
                     return Err(format!("I6: after the cut: {how}; {status}"));
                 }
             }
             (None, Some(status)) => return Err(format!("I6: after the cut: {status}")),
         }
-        self.verdict.while_opening += u64::from(!said.is_open);
-        self.verdict.while_closing += u64::from(closes && !said.is_closed);
+        self.counters.add("cuts while opening", u64::from(!said.is_open));
+        self.counters.add("cuts while closing", u64::from(closes && !said.is_closed));
         Ok(said)
     }
 
@@ -185,7 +147,7 @@ impl Cut<'_> {
             // It serves nothing that is not durable, and after a kill that is all that was acknowledged.
             said.durable = said.acknowledged.clone();
         }
-        self.verdict.after_a_kill += 1;
+        self.counters.add("cuts after a kill", 1);
         Ok(said)
     }
 
@@ -197,7 +159,7 @@ impl Cut<'_> {
             self.sleep_up_to(60_000);
             let when = self.cut()?;
             let opened = self.end_of_opening(child, when)?;
-            self.verdict.while_opening_again += u64::from(!opened.is_open);
+            self.counters.add("cuts while opening again", u64::from(!opened.is_open));
             self.mount_again()?;
         }
         Ok(())
@@ -227,7 +189,7 @@ impl Cut<'_> {
         self.mount.mount_again()?;
         let path = self.mount.path().join("probe");
         let is_there = std::fs::read(&path).is_ok_and(|bytes| bytes == [b'x'; PROBE_BYTES]);
-        self.verdict.probes_lost += u64::from(!is_there);
+        self.counters.add("probes lost", u64::from(!is_there));
         let _ = std::fs::remove_file(path);
         Ok(())
     }
@@ -246,7 +208,7 @@ fn check<S: Subject>(
     [durable, acknowledged]: [&Reached; 2],
     said: &Said,
     scripts: &mut [Script<S>],
-    verdict: &mut Verdict,
+    counters: &mut Counters,
 ) -> Result<(), String> {
     let (copy, here) = (tempfile::tempdir().map_err(|error| error.to_string())?, dir.join(STORE));
     // A copy is not closed before the next child opens what it is of.
@@ -259,11 +221,11 @@ fn check<S: Subject>(
     };
     let [durable, acknowledged] = [durable, acknowledged].map(|of| of.values().copied().collect::<Vec<u64>>());
     let opened = open_undamaged::<S>(&store, rng.range(1..29) as u8)?;
-    verdict.replayed += opened.recovery().records;
+    counters.add("replayed", opened.recovery().records);
     find(&opened, &durable, &acknowledged, scripts)?;
     let (backups, exports) = Made::of(dir).check(&opened, &said.made)?;
-    verdict.backups += backups;
-    verdict.exports += exports;
+    counters.add("backups", backups);
+    counters.add("exports", exports);
     opened.close().map_err(|error| format!("I6: closing: {error}"))?;
     let found: Vec<u64> = scripts.iter().map(|script| script.done).collect();
     let opened = open_undamaged::<S>(&store, rng.range(1..29) as u8)?;

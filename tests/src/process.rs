@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use persist_test_utils::{Killed, Rng, Settings, Subject};
 
-use crate::eio;
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer};
+use crate::{cycles, eio, owners};
 
 /// No child lives longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +77,10 @@ pub enum Task {
     Open,
     /// Do what it reads.
     Obey,
+    /// Open a store and close it, often.
+    Cycle,
+    /// Likewise, in turns with others.
+    Share,
 }
 
 /// A child that runs.
@@ -102,6 +106,8 @@ impl Running {
             Task::Close => "close",
             Task::Open => "open",
             Task::Obey => "obey",
+            Task::Cycle => "cycle",
+            Task::Share => "share",
         };
         let spawned = Command::new(program)
             .args(["--store", S::NAME, "--task", task])
@@ -118,6 +124,10 @@ impl Running {
             }
         });
         Ok(Self { child, said, reader })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
     }
 
     /// Waits until it has said so many lines, or ended.
@@ -167,7 +177,11 @@ pub fn child<S: Subject>(dir: &Path, seed: u64, done: &[u64], task: Task) -> Res
     if task == Task::Obey {
         return eio::obey::<S>(dir, seed);
     }
-    let ended = serve::<S>(dir, seed, done, task);
+    let ended = match task {
+        Task::Cycle => cycles::cycle::<S>(dir, seed).and_then(|()| say("closed")).map_err(Ended::Wrong),
+        Task::Share => owners::share::<S>(dir).and_then(|()| say("closed")).map_err(Ended::Wrong),
+        _ => serve::<S>(dir, seed, done, task),
+    };
     match &ended {
         Err(Ended::Store(error)) => say(&format!("ended {:?}: {error}", error.kind())),
         Err(Ended::Wrong(what)) => say(&format!("ended Wrong: {what}")),

@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::duckdb::Duckdb;
 use crate::report::Report;
-use crate::test;
 use crate::workspace::{self, Workspace};
+use crate::{schedules, test};
 
-/// Check all that a change must pass: format, lints, core without DuckDB, documentation, tests
+/// Check all that a change must pass: format, lints, core without DuckDB, documentation, schedules, tests
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Compile DuckDB from its sources in place of linking a prebuilt library
@@ -38,6 +38,7 @@ pub(crate) fn run(args: Args) -> Result<bool> {
         doc.args(["doc", "--workspace", "--no-deps"]).args(&feature).env("RUSTDOCFLAGS", "--deny=warnings");
         workspace::succeeds(&mut doc)
     })?;
+    steps.run("schedules", || schedules::explore(&workspace, "", Vec::new()))?;
     let mut report = Report::default();
     steps.run("tests", || {
         report = test::report(&workspace, &duckdb, &[], Vec::new())?;

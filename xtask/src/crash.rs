@@ -14,17 +14,23 @@ pub(crate) struct Args {
     /// Only this row of the table of promises
     #[arg(long, value_name = "N")]
     pub(crate) row: Option<u32>,
-    /// Which store: dated or collection
+    /// Which store: dated, collection, or log for what is below the stores
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<OsString>,
-    /// How many times to crash
+    /// How many cases of each row; without this and --minutes as many as CI runs
     #[arg(long, value_name = "N")]
     pub(crate) cycles: Option<u64>,
-    /// Where to start the random choices, to see a failure again
+    /// For how long each row and store
+    #[arg(long, value_name = "M")]
+    pub(crate) minutes: Option<f64>,
+    /// The number of the first case, to see a failure again
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+    /// Run nothing, and sum up in docs/soak.md what was run
+    #[arg(long, conflicts_with_all = ["row", "store", "cycles", "minutes", "seed"])]
+    pub(crate) report: bool,
     /// Plant bugs in the sources, and see that the tests find each
-    #[arg(long, conflicts_with_all = ["row", "store", "cycles", "seed"])]
+    #[arg(long, conflicts_with_all = ["row", "store", "cycles", "minutes", "seed", "report"])]
     pub(crate) planted: bool,
     /// Of the planted bugs only those whose name contains this
     #[arg(long, value_name = "NAME", requires = "planted")]
@@ -54,6 +60,11 @@ pub(crate) fn run(args: Args) -> Result<bool> {
     if let Some(store) = args.store {
         all.extend(["--store".into(), store]);
     }
+    if let Some(minutes) = args.minutes {
+        all.extend(["--minutes".into(), minutes.to_string().into()]);
+    }
+    let flags = [("--report", args.report), ("--bundled", duckdb.bundled())];
+    all.extend(flags.iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| (*flag).into()));
     all.extend(args.args);
     workspace.run_release(&duckdb, "persist-tests", &["--bin=crash"], &all)
 }

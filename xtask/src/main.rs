@@ -11,12 +11,14 @@ mod clean_data;
 mod crash;
 mod demo;
 mod duckdb;
+mod fuzz;
 mod library;
 mod libtest;
 mod nextest;
 mod planted;
 mod powercut;
 mod report;
+mod schedules;
 mod test;
 mod tidy;
 mod workspace;
@@ -40,6 +42,8 @@ enum Chore {
     Ci(ci::Args),
     Crash(crash::Args),
     Powercut(powercut::Args),
+    Fuzz(fuzz::Args),
+    Schedules(schedules::Args),
     Bench(bench::Args),
     CleanData(clean_data::Args),
 }
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
         Chore::Ci(args) => ci::run(args),
         Chore::Crash(args) => crash::run(args),
         Chore::Powercut(args) => powercut::run(args),
+        Chore::Fuzz(args) => fuzz::run(args),
+        Chore::Schedules(args) => schedules::run(args),
         Chore::Bench(args) => bench::run(args),
         Chore::CleanData(args) => clean_data::run(args),
     };

@@ -15,10 +15,10 @@ pub(crate) struct Args {
     /// Which store: dated or collection
     #[arg(long, value_name = "STORE")]
     store: Option<OsString>,
-    /// How many cuts
+    /// How many cases, of five cuts each
     #[arg(long, value_name = "N")]
     cycles: Option<u64>,
-    /// Where to start the random choices, to see a failure again
+    /// The number of the first case, to see a failure again
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Compile DuckDB from its sources in place of linking a prebuilt library
@@ -30,5 +30,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<bool> {
     let Args { fs, store, cycles, seed, bundled } = args;
     let args = vec!["--fs".into(), fs];
-    crash::run(crash::Args { row: Some(6), store, cycles, seed, planted: false, bug: None, bundled, args })
+    let (row, minutes, report, planted, bug) = (Some(6), None, false, false, None);
+    crash::run(crash::Args { row, store, cycles, minutes, seed, report, planted, bug, bundled, args })
 }

@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Database,
     /// Too much is waiting to be flushed. The write was not made; try again later.
     Busy,
-    /// The record is not at the version the caller expected.
+    /// The record is not at the version the caller expected, or a value is there already that only one may have.
     Conflict,
     /// What was asked for is no longer kept.
     Gone,

@@ -3,7 +3,6 @@
 //! It is renamed into place only after the database's first CHECKPOINT. Without it, a database in the folder is
 //! another's; with it, the database and the log are ours, and what DuckDB's own log says is not needed.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use crate::planted::planted;
 use crate::wal::Ancestor;
 
 const FORMAT: u32 = 1;
+const ID_DIGITS: usize = 32;
 
 /// The identity of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,21 @@ impl Identity {
             let message = format!("{} has format {}, this version reads {FORMAT}", path.display(), identity.format);
             return Err(Error::config(message));
         }
+        if !identity.is_consistent() {
+            let message = format!("{}: its lineage is not one of the store {:?}", path.display(), identity.id);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
         Ok(Some(identity))
+    }
+
+    /// Whether the log that is written under this id is accepted under this lineage. Each is as [`new_id`] makes one, so that
+    /// a line can hold it as it is.
+    fn is_consistent(&self) -> bool {
+        let is_id = |id: &str| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some((present, past)) = self.lineage.split_last() else { return false };
+        *present == Ancestor::present(&self.id)
+            && past.iter().all(|ancestor| ancestor.last_seq.is_some())
+            && self.lineage.iter().all(|ancestor| is_id(&ancestor.store))
     }
 
     /// Reads the identity of a store whose making was interrupted in `dir`.
@@ -91,10 +105,4 @@ fn read_if_there(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     read(fs, path).map(Some).map_err(|error| Error::io("cannot read", path, error))
-}
-
-/// A new id: 128 random bits in hex digits.
-pub(crate) fn new_id() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
 }

@@ -128,6 +128,7 @@ pub mod lock;
 pub mod model;
 mod planted;
 pub mod record;
+mod sync;
 pub mod timestamp;
 #[cfg(feature = "duckdb")]
 mod verbs;

@@ -21,6 +21,8 @@ use crate::planted::planted;
 /// How often, and after what time, a holder is asked again who it is.
 const SAYINGS: usize = 10;
 const SAYING: Duration = Duration::from_millis(2);
+/// No holder says more.
+const SAID_BYTES: u64 = 1024;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -151,9 +153,10 @@ fn is_contended(error: &std::io::Error) -> bool {
 fn holder(mut file: &File) -> String {
     let mut said = String::new();
     for _ in 0..SAYINGS {
-        let mut now = String::new();
+        let mut now = Vec::new();
         // Who holds it is only told: a file that can't be read makes the message poorer, nothing else.
-        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut now));
+        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(SAID_BYTES).read_to_end(&mut now));
+        let now = String::from_utf8_lossy(&now).into_owned();
         if !now.is_empty() {
             if now == said {
                 break;

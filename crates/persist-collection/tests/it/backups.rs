@@ -167,6 +167,25 @@ fn old_backups_go_counted_from_the_newest_date_and_what_is_not_the_stores_stays(
     assert_eq!((backed_up(dir.path(), "2025-12-02"), backed_up(dir.path(), "2025-12-16")), (Ok(8), Ok(7)));
 }
 
+/// A manifest has no checksum, and one that names other files had them removed: in this folder, a kept segment, say.
+#[test]
+fn of_an_old_folder_those_files_go_that_a_backup_has_whatever_its_manifest_names() {
+    let dir = TempDir::new().unwrap();
+    day(quiet(dir.path()), "2025-12-10", 1);
+    day(quiet(dir.path()), "2025-12-11", 1);
+    let old = dir.path().join("2025-12-10");
+    let manifest = fs::read_to_string(old.join(BACKUP[0])).unwrap();
+    assert!(manifest.contains(BACKUP[2]), "{manifest}");
+    fs::write(old.join(BACKUP[0]), manifest.replace(BACKUP[2], "notes.txt")).unwrap();
+    fs::write(old.join("notes.txt"), "mine").unwrap();
+    day(quiet(dir.path()), "2025-12-24", 1);
+    let left = files(&old);
+    assert!(
+        left.contains(&"notes.txt".to_owned()) && BACKUP.iter().all(|name| !left.contains(&(*name).to_owned())),
+        "{left:?}"
+    );
+}
+
 #[test]
 fn the_newest_backup_stays_however_old_until_there_is_another() {
     let dir = TempDir::new().unwrap();

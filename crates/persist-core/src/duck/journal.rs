@@ -129,8 +129,9 @@ impl Headers<'_> {
     }
 }
 
+/// Where a block stands. A journal that names one where no file reaches is none of ours, and what it names is not there.
 fn place(block: u64, block_bytes: u64) -> u64 {
-    HEADERS_BYTES + block * block_bytes
+    block.saturating_mul(block_bytes).saturating_add(HEADERS_BYTES)
 }
 
 fn number_at(bytes: &[u8], at: usize) -> u64 {

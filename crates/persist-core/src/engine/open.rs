@@ -28,12 +28,12 @@ use crate::duck::{Database, Loaded, State, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra::ExtraSchema;
 use crate::fs::{Fs, is_there, suffixed, sync_ancestors};
-use crate::identity::{Identity, new_id};
+use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
 use crate::planted::planted;
 use crate::record::Record;
-use crate::wal::{Archive, Log, LogOptions, Recovered, Recovery, RecoveryReport};
+use crate::wal::{Archive, Log, LogOptions, Recovered, Recovery, RecoveryReport, new_store_id};
 
 /// Fewer lines than this are not worth a thread of their own.
 const LINES_PER_THREAD: usize = 4096;
@@ -163,7 +163,11 @@ impl<M: Model> Engine<M> {
             Arc::clone(&options.clock),
             &log_dir,
             &identity.id,
-            LogOptions { max_segment_bytes: options.max_wal_size_bytes, max_segment_records: options.max_wal_records },
+            LogOptions {
+                max_segment_bytes: options.max_wal_size_bytes,
+                max_segment_records: options.max_wal_records,
+                ..LogOptions::default()
+            },
             start,
         ));
         let shared = Arc::new(Shared {
@@ -353,7 +357,7 @@ fn create_or_adopt<M: Model>(fs: &dyn Fs, location: &Location, table: &Table, ex
     if exists {
         return adopt(fs, location, table);
     }
-    let identity = Identity::of(new_id());
+    let identity = Identity::of(new_store_id());
     identity.prepare(fs, &location.dir)?;
     Database::create(fs, &location.database, table, &identity.id)?;
     Ok(identity)

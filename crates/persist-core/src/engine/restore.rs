@@ -15,10 +15,10 @@ use crate::config::Options;
 use crate::duck::{Database, Table, aside, clear_aside, own_logs, put_in_place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{self, Access, Fs, is_there, remove_if_there, suffixed, sync_ancestors};
-use crate::identity::{Identity, new_id};
+use crate::identity::Identity;
 use crate::model::Model;
 use crate::timestamp::Timestamp;
-use crate::wal::{Ancestor, Archive, RecoveryPolicy};
+use crate::wal::{Ancestor, Archive, RecoveryPolicy, new_store_id};
 
 impl<M: Model> Engine<M> {
     /// Makes a store of a backup at a place where there is none: its records, versions and `seq`s go on from there,
@@ -118,7 +118,7 @@ fn make_store<M: Model>(
     let _locks = take_locks(fs, location)?;
     let table = table_of::<M>(options)?;
     refuse_files::<M>(fs, location, &table)?;
-    let id = new_id();
+    let id = new_store_id();
     let prepared = fill(&table, &id).and_then(|(lineage, seq)| {
         let identity = Identity::restored(id, lineage, seq);
         identity.prepare(fs, &location.dir)

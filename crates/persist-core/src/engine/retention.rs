@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::folders;
-use super::manifest::{Backup, BackupFile};
+use super::manifest::Backup;
 use super::open::table_of;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -150,8 +150,10 @@ impl<M: Model> Shared<M> {
         if !self.identity.lineage.iter().any(|ancestor| ancestor.store == backup.store) {
             return Ok(());
         }
-        for BackupFile { name, .. } in &backup.files {
-            remove_if_there(fs, &folder.join(name))?;
+        // Nothing vouches for a manifest: the files that go are those that a backup has, whatever it names.
+        let table = table_of::<M>(&self.options)?;
+        for file in table.files(&table.backup_in(folder)) {
+            remove_if_there(fs, &file)?;
         }
         sync(fs, folder)?;
         remove_if_there(fs, &manifest)?;

@@ -8,13 +8,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use super::leader::{LAYOUT_LEAST_BYTES, lay_out};
-use super::name::SegmentId;
+use super::name::{SegmentId, SegmentNames};
 use super::writer::{Log, LogOptions, Reach, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::fs::File;
+use crate::sync::MutexGuard;
 
 /// When so many bytes are written and not synced, they are: a segment then is closed without much to wait for.
 const UNSYNCED_BYTES: u64 = 2 * 1024 * 1024;
@@ -77,11 +76,11 @@ impl Shared {
     }
 
     /// The number of a new segment, and its path.
-    pub(super) fn next_name(&mut self) -> (SegmentId, PathBuf) {
+    pub(super) fn next_name(&mut self, names: SegmentNames) -> (SegmentId, PathBuf) {
         let id = self.next_segment;
         // The number is used up whatever happens, so that a file that can't even be removed is in nobody's way.
         self.next_segment = id.next();
-        (id, self.dir.join(id.to_string()))
+        (id, self.dir.join(names.file(id)))
     }
 }
 
@@ -141,7 +140,7 @@ impl Log {
         }
         let made = match shared.ahead.next.take() {
             None => {
-                let (id, path) = shared.next_name();
+                let (id, path) = shared.next_name(self.options.names);
                 let piece = full.min(PIECE_BYTES);
                 MutexGuard::unlocked(shared, || self.make_segment(id, path, piece, piece))
             }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::kept::{Ends, ReadBack, read_lines_still_there};
-use super::name::{self, SegmentId};
+use super::name::{SegmentId, SegmentNames};
 use super::reader::Scan;
 use super::recover::Ancestor;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io).
     pub fn open(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor]) -> Result<Self> {
-        Self::find(fs, folders, lineage, false)
+        Self::find(fs, folders, lineage, SegmentNames::default(), false)
     }
 
     /// As [`open`](Self::open), of the kept segments alone, of which only the headers are read.
@@ -48,18 +48,38 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io).
     pub fn open_kept(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor]) -> Result<Self> {
-        Self::find(fs, folders, lineage, true)
+        Self::find(fs, folders, lineage, SegmentNames::default(), true)
     }
 
-    fn find(fs: &'a dyn Fs, folders: &[PathBuf], lineage: &'a [Ancestor], only_kept: bool) -> Result<Self> {
+    /// As [`open`](Self::open), of a log whose segments have other names.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io).
+    pub fn open_named(
+        fs: &'a dyn Fs,
+        folders: &[PathBuf],
+        lineage: &'a [Ancestor],
+        segments: SegmentNames,
+    ) -> Result<Self> {
+        Self::find(fs, folders, lineage, segments, false)
+    }
+
+    fn find(
+        fs: &'a dyn Fs,
+        folders: &[PathBuf],
+        lineage: &'a [Ancestor],
+        segments: SegmentNames,
+        only_kept: bool,
+    ) -> Result<Self> {
         let mut archive = Self { fs, lineage, segments: Vec::new() };
         for folder in folders {
             let names = fs.list(folder).map_err(|error| Error::io("cannot list", folder, error))?;
             for name in names {
                 let path = folder.join(&name);
-                let segment = match (name::is_kept(&name), SegmentId::parse(&name)) {
+                let is_segment = segments.parse(&name).is_some() || segments.newest_file() == Some(name.as_str());
+                let segment = match (segments.is_kept(&name), is_segment) {
                     (true, _) => archive.kept(&path)?,
-                    (false, Some(_)) if !only_kept => archive.of_log(&path)?,
+                    (false, true) if !only_kept => archive.of_log(&path)?,
                     (false, _) => continue,
                 };
                 match segment {

@@ -18,7 +18,7 @@ pub(super) struct Verdict {
     pub(super) damaged: bool,
     /// Before which line of the chain something was lost, and its first and last `seq`.
     pub(super) lost: Vec<(usize, u64, u64)>,
-    /// The lines that were taken out of the chain's middle, because their batch is not whole: first and last `seq`.
+    /// The lines that were taken out of the chain's middle, because their batch is not whole: first and last `seq`, in order.
     pub(super) dropped: Vec<(u64, u64)>,
 }
 
@@ -49,6 +49,7 @@ impl Recovery<'_> {
         let mut verdict = Verdict { last, ..Verdict::default() };
         let mut before: Option<At> = None;
         let mut next = 0;
+        let mut proven = Proven::default();
         while let Some(at) = all.get(next).copied() {
             let Some(place) = found.place(at).copied() else { break };
             if place.seq <= verdict.last {
@@ -62,14 +63,12 @@ impl Recovery<'_> {
                 verdict.last = place.seq;
                 before = Some(at);
             } else {
-                if planted("gap-is-a-tear")
-                    || found.is_torn_before(at, verdict.last, all.get(next..).unwrap_or_default())
-                {
+                if planted("gap-is-a-tear") || found.is_torn_before(at, verdict.last, proven.by(found, &all, next)) {
                     return Ok(verdict);
                 }
-                let gap = found.gap(before, at);
-                self.damaged(found, &gap, &format!("seq {} is missing", verdict.last + 1))?;
-                verdict.damaged = true;
+                let missing = verdict.last + 1;
+                let gap = || (found.gap(before, at), format!("seq {missing} is missing"));
+                self.damaged(found, &mut verdict, gap)?;
                 if self.policy == RecoveryPolicy::TruncateTail {
                     return Ok(verdict);
                 }
@@ -81,8 +80,7 @@ impl Recovery<'_> {
         }
         // No line is missing between two others; what follows the last one may still be torn or damaged.
         if let Some(end) = found.damaged_end(verdict.last) {
-            self.damaged(found, &end, "its checksum is wrong")?;
-            verdict.damaged = true;
+            self.damaged(found, &mut verdict, || (end, "its checksum is wrong".to_owned()))?;
         }
         Ok(verdict)
     }
@@ -97,21 +95,46 @@ impl Recovery<'_> {
         Err(found.corrupt(&place, &format!("seq {} stands in another segment with other contents", one.seq)))
     }
 
-    pub(super) fn damaged(&self, found: &Recovered, place: &Break, what: &str) -> Result<()> {
-        let error = found.corrupt(place, what);
-        if self.policy == RecoveryPolicy::Strict {
-            return Err(error);
+    /// Notes that the log is damaged, and says where it first is. What else is lost or left out is in the report.
+    pub(super) fn damaged(
+        &self,
+        found: &Recovered,
+        verdict: &mut Verdict,
+        place: impl FnOnce() -> (Break, String),
+    ) -> Result<()> {
+        if !std::mem::replace(&mut verdict.damaged, true) {
+            let (place, what) = place();
+            let error = found.corrupt(&place, &what);
+            if self.policy == RecoveryPolicy::Strict {
+                return Err(error);
+            }
+            tracing::error!(%error, policy = ?self.policy, "the log is damaged");
         }
-        tracing::error!(%error, policy = ?self.policy, "the log is damaged");
         Ok(())
     }
 }
 
+/// The highest `synced` of the lines from one on. It is asked for at each gap, of which there may be as many as lines.
+#[derive(Debug, Default)]
+struct Proven(Option<(Option<u64>, usize)>);
+
+impl Proven {
+    fn by(&mut self, found: &Recovered, all: &[At], from: usize) -> Option<u64> {
+        let known = self.0.filter(|(_, at)| *at >= from).unwrap_or_else(|| {
+            let synced = |at: At| found.place(at)?.synced;
+            let rest = all.iter().enumerate().skip(from).map(|(index, at)| (synced(*at), index));
+            rest.max().unwrap_or((None, usize::MAX))
+        });
+        self.0 = Some(known);
+        known.0
+    }
+}
+
 impl Recovered {
-    /// Whether the gap after `last` is the torn end of the log. `beyond` are the good lines after it, `at` the first.
-    fn is_torn_before(&self, at: At, last: u64, beyond: &[At]) -> bool {
+    /// Whether the gap after `last` is the torn end of the log. `at` is the first good line after it, and `proven` what those
+    /// that follow say was durable.
+    fn is_torn_before(&self, at: At, last: u64, proven: Option<u64>) -> bool {
         let Some((scan, place)) = self.scans.get(at.segment).zip(self.place(at)) else { return false };
-        let proven = beyond.iter().filter_map(|at| self.place(*at)?.synced).max();
         let first = |segment: usize| self.scans.get(segment)?.lines.first().map(|place| place.from);
         // A segment takes its first byte only when the one before is synced to its last. So nothing began after the
         // torn one, and if it is torn at its very start, the one before ends as it was written.

@@ -137,7 +137,7 @@ impl Recovery<'_> {
     /// be read: it is missed by who needs it, and keeps no store from opening.
     pub(super) fn kept(&self) -> Result<Vec<Segment>> {
         let mut kept = Vec::new();
-        for (_, path) in self.files()?.into_iter().filter(|(name, _)| name::is_kept(name)) {
+        for (_, path) in self.files()?.into_iter().filter(|(name, _)| self.names.is_kept(name)) {
             let bytes = || self.fs.open(&path, Access::Read)?.len();
             match Ends::read(self.fs, &path).and_then(|ends| Ok((ends, bytes()?))) {
                 Ok((Some(ends), bytes)) if self.is_ours(&ends) => {
@@ -164,29 +164,36 @@ pub(super) struct Ends {
     pub(super) first_seq: u64,
     pub(super) last_seq: u64,
     last_at: i64,
+    /// How long the segment is when it is decompressed: no more is taken of it, whatever its compressed bytes would become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     /// The CRC-32 of the others, as [`Ends::checksum`] puts them together: a gzip header is not checked otherwise.
     crc: u32,
 }
 
 impl Ends {
-    fn of(segment: &Segment, store: &str) -> Self {
+    fn of(segment: &Segment, store: &str, bytes: usize) -> Self {
         let Segment { first_seq, last_seq, last_at, .. } = *segment;
-        let ends = Self { store: store.to_owned(), first_seq, last_seq, last_at, crc: 0 };
+        let ends = Self { store: store.to_owned(), first_seq, last_seq, last_at, bytes: Some(bytes as u64), crc: 0 };
         Self { crc: ends.checksum(), ..ends }
     }
 
     fn checksum(&self) -> u32 {
-        let Self { store, first_seq, last_seq, last_at, .. } = self;
-        crc32fast::hash(format!("{store} {first_seq} {last_seq} {last_at}").as_bytes())
+        let Self { store, first_seq, last_seq, last_at, bytes, .. } = self;
+        let bytes = bytes.map_or_else(String::new, |bytes| format!(" {bytes}"));
+        crc32fast::hash(format!("{store} {first_seq} {last_seq} {last_at}{bytes}").as_bytes())
     }
 
     /// `None` where the header is damaged.
     pub(super) fn read(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
-        let head = read_range(fs.open(path, Access::Read)?.as_ref(), 0, HEADER_BYTES)?;
-        let decoder = GzDecoder::new(head.as_slice());
+        Ok(Self::of_header(&read_range(fs.open(path, Access::Read)?.as_ref(), 0, HEADER_BYTES)?))
+    }
+
+    fn of_header(head: &[u8]) -> Option<Self> {
+        let decoder = GzDecoder::new(head);
         let comment = decoder.header().and_then(|header| header.comment());
         let ends: Option<Self> = comment.and_then(|comment| serde_json::from_slice(comment).ok());
-        Ok(ends.filter(|ends| ends.crc == ends.checksum()))
+        ends.filter(|ends| ends.crc == ends.checksum())
     }
 }
 
@@ -197,7 +204,7 @@ fn compress(fs: &dyn Fs, segment: &Segment, path: &Path) -> Result<Option<u64>> 
         read => read.map_err(|error| Error::io("cannot read", &segment.path, error))?,
     };
     let first = bytes.split(|byte| *byte == b'\n').find_map(Line::parse);
-    let ends = Ends::of(segment, first.and_then(|line| line.store).unwrap_or_default());
+    let ends = Ends::of(segment, first.and_then(|line| line.store).unwrap_or_default(), bytes.len());
     let compressed = || -> io::Result<Vec<u8>> {
         let builder = GzBuilder::new().comment(serde_json::to_vec(&ends)?);
         // The fastest level: a segment is compressed while the store is written.
@@ -227,11 +234,13 @@ pub(super) fn read_lines_still_there(fs: &dyn Fs, path: &Path) -> Result<Vec<u8>
 /// The bytes of a segment, kept or not. Of a damaged one those that can still be had: each line says whether it is whole.
 fn read_lines(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let bytes = read(fs, path)?;
-    if !path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_kept) {
+    if !name::is_kept(path) {
         return Ok(bytes);
     }
     let mut lines = Vec::new();
-    if let Err(error) = GzDecoder::new(bytes.as_slice()).read_to_end(&mut lines) {
+    // Of before the header said how long it is, all.
+    let most = Ends::of_header(bytes.get(..HEADER_BYTES as usize).unwrap_or(&bytes)).and_then(|ends| ends.bytes);
+    if let Err(error) = GzDecoder::new(bytes.as_slice()).take(most.unwrap_or(u64::MAX)).read_to_end(&mut lines) {
         tracing::warn!(?path, %error, "a kept segment is damaged");
     }
     Ok(lines)

@@ -2,11 +2,8 @@
 //!
 //! It lets go of the lock while it works on files. `ahead.rs` does for it, in time, what takes long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::{Condvar, MutexGuard};
 
 use super::ahead::LaidOut;
 use super::gate::{Gates, Served};
@@ -17,6 +14,8 @@ use super::writer::{Active, Group, Log, Segment, Shared, Spare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, File, sync_dir_of, sync_dirs_of, write_all_at};
 use crate::planted::planted;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Condvar, MutexGuard};
 
 /// The first step in which a segment is laid out; each further one is as long as the segment is by then. One that comes
 /// after a full one is laid out to that one's length in one piece, because each step costs a sync.
@@ -128,18 +127,29 @@ impl Log {
         let ready = match shared.ahead.take() {
             Some(ready) => ready,
             None => {
-                let (id, path) = shared.next_name();
+                let (id, path) = shared.next_name(self.options.names);
                 let least = bytes.next_multiple_of(LAYOUT_LEAST_BYTES);
                 let step = step.next_multiple_of(LAYOUT_LEAST_BYTES).min(self.options.full_bytes()).max(least);
                 MutexGuard::unlocked(shared, || self.make_segment(id, path, step, least))?
             }
         };
-        let LaidOut { id, path, file, bytes: laid_out } = ready;
+        let LaidOut { id, mut path, file, bytes: laid_out } = ready;
+        if let Some(name) = self.options.names.newest_file() {
+            // Whatever has that name has no line: one that had was given its number when it was closed.
+            let newest = shared.dir.join(name);
+            MutexGuard::unlocked(shared, || self.rename(&path, &newest))?;
+            path = newest;
+        }
         let first_seq = shared.next_seq;
         shared.segment = id.0;
         let (position, synced, lines) = (0, 0, 0);
         shared.active = Some(Active { id, path, file, first_seq, position, laid_out, synced, lines, closing: false });
         Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.fs.rename(from, to).map_err(|error| Error::io("cannot rename into place", to, error))?;
+        sync_dir_of(self.fs.as_ref(), to)
     }
 
     /// Makes a segment that takes `bytes` bytes, or if there is no space for those `least`, durably.
@@ -176,7 +186,11 @@ impl Log {
         self.write_group(shared)?;
         // It stays in place until it is closed: subscribers may read it meanwhile.
         let Some(active) = &shared.active else { return Ok(()) };
-        let (file, path, position) = (Arc::clone(&active.file), active.path.clone(), active.position);
+        let (file, mut path, position) = (Arc::clone(&active.file), active.path.clone(), active.position);
+        // When the log is closed, no other segment comes for the name.
+        let is_last = shared.refusal.is_some();
+        let named = self.options.names.newest_file().filter(|_| !is_last);
+        let numbered = named.map(|_| path.with_file_name(self.options.names.file(active.id)));
         let synced = MutexGuard::unlocked(shared, || {
             if !planted("rotate-uncut") {
                 file.set_len(position)?;
@@ -185,6 +199,11 @@ impl Log {
         });
         shared.syncs += 1;
         synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &path, error)))?;
+        if let Some(numbered) = numbered {
+            let renamed = MutexGuard::unlocked(shared, || self.rename(&path, &numbered));
+            renamed.map_err(|error| self.fail(shared, &error))?;
+            path = numbered;
+        }
         let written = shared.written;
         self.note_durable(shared, written);
         let Some(active) = shared.active.take() else { return Ok(()) };

@@ -17,6 +17,8 @@ use crate::timestamp::Timestamp;
 
 /// `,"crc":"xxxxxxxx"}`
 const CRC_BYTES: usize = 18;
+/// No line is shorter than this.
+pub(super) const MIN_BYTES: usize = 60;
 /// No tail is longer than this.
 pub(super) const TAIL_MAX_BYTES: usize = 320;
 const REMOVE: &[u8] = br#","op":"remove""#;
@@ -205,13 +207,16 @@ impl<'a> Line<'a> {
         let synced = tail.number("synced");
         let store = tail.text("store");
         tail.number("segment");
-        let seq = tail.number("seq")?;
+        let seq = tail.number("seq").filter(|seq| *seq < u64::MAX)?;
         if !tail.0.is_empty() {
             return None;
         }
         let lost_from = match text.strip_prefix(LOST) {
-            Some(rest) => Some(leading_number(rest)?.0),
             None => None,
+            Some(rest) => match leading_number(rest)? {
+                (from, _) if from <= seq => Some(from),
+                _ => return None,
+            },
         };
         Some(Self { text, body_bytes, seq, at, marks, synced, store, lost_from })
     }
@@ -272,6 +277,10 @@ impl<'a> Fields<'a> {
 
     fn text(&mut self, name: &str) -> Option<&'a str> {
         let (text, rest) = self.named(name)?.strip_prefix('"')?.split_once('"')?;
+        // None of ours is escaped: to another reader of JSON the line would say something else.
+        if text.bytes().any(|byte| byte == b'\\' || byte < b' ') {
+            return None;
+        }
         self.0 = rest;
         Some(text)
     }
@@ -286,6 +295,9 @@ impl<'a> Fields<'a> {
 fn leading_number(text: &str) -> Option<(u64, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at_checked(end)?;
+    if digits.len() > 1 && digits.starts_with('0') {
+        return None;
+    }
     Some((digits.parse().ok()?, rest))
 }
 
@@ -362,7 +374,9 @@ mod tests {
         };
         let bytes = encode("{\"key\":\"k\"", &tail);
         assert!(bytes.len() - 10 < TAIL_MAX_BYTES, "{}", bytes.len());
-        assert_eq!(Line::parse(&bytes).unwrap().seq, u64::MAX);
+        assert_eq!(Line::parse(&bytes), None, "there is no seq for the next line");
+        let bytes = encode("{\"key\":\"k\"", &Tail { seq: u64::MAX - 1, ..tail });
+        assert_eq!(Line::parse(&bytes).unwrap().seq, u64::MAX - 1);
     }
 
     #[test]

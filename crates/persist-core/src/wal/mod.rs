@@ -21,10 +21,10 @@ mod writer;
 pub use archive::{Archive, Archived};
 pub use kept::ReadBack;
 pub use line::{BatchPlace, Line, Marks};
-pub use name::SegmentId;
 #[cfg(feature = "duckdb")]
 pub(crate) use name::is_left_out;
+pub use name::{SegmentId, SegmentNames};
 pub use news::Call;
-pub use recover::{Ancestor, Recovered, Recovery};
+pub use recover::{Ancestor, Recovered, Recovery, new_store_id};
 pub use report::{Cause, LeftOut, RecoveryPolicy, RecoveryReport};
 pub use writer::{Append, Body, Log, LogOptions, LogStart, LogStats, Reach, Segment, Stamp};

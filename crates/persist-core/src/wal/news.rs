@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::writer::{Log, Reach, Shared};
 use crate::error::Error;
 use crate::planted::planted;
+use crate::sync::atomic::Ordering;
 
 /// A call that was asked for with [`Log::call_when`].
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]

@@ -20,7 +20,7 @@ pub(super) struct Scan {
     pub(super) bytes: Vec<u8>,
     /// The good lines; their `seq`s rise.
     pub(super) lines: Vec<Place>,
-    /// Stretches that are neither lines of this segment nor fill, in order.
+    /// What stands between two lines of this segment, or before the first, or after the last, and is not fill; in order.
     pub(super) unreadable: Vec<Range<usize>>,
     /// The end of the last line or unreadable stretch.
     pub(super) end: usize,
@@ -62,6 +62,9 @@ impl Scan {
             stale: None,
             void: None,
         };
+        // At once: grown step by step it took three times as much, next to a log that may be of the shortest lines.
+        let newlines = memchr::memchr_iter(b'\n', &bytes).count();
+        scan.lines.reserve_exact(newlines.min(bytes.len() / line::MIN_BYTES) + 1);
         let mut at = 0;
         while let Some(start) = not_fill(&bytes, at) {
             // No byte of fill can be in a line: zeros that a power cut left end one as a newline does.
@@ -71,6 +74,8 @@ impl Scan {
             scan.take(start..end, Line::parse(bytes.get(start..text_end).unwrap_or_default()));
             at = end;
         }
+        // Of a log with broken lines that was too much.
+        scan.lines.shrink_to_fit();
         scan.bytes = bytes;
         scan
     }
@@ -83,8 +88,10 @@ impl Scan {
             self.stale = self.stale.or(Some(place.start));
         }
         let Some(line) = fresh else {
+            let line_end = self.lines.last().map_or(0, |line| line.end);
             match self.unreadable.last_mut() {
-                Some(last) if last.end == place.start => last.end = place.end,
+                // One stretch up to the next line, fill and all: a few bytes must not become a place each.
+                Some(last) if last.start >= line_end => last.end = place.end,
                 _ => self.unreadable.push(place),
             }
             return;
@@ -123,12 +130,17 @@ impl Scan {
 
     /// The number of the line that starts or runs at `offset`, from 1.
     pub(super) fn line_number(&self, offset: usize) -> usize {
-        1 + memchr::memchr_iter(b'\n', self.bytes.get(..offset).unwrap_or_default()).count()
+        1 + self.newlines(0..offset)
+    }
+
+    pub(super) fn newlines(&self, place: Range<usize>) -> usize {
+        memchr::memchr_iter(b'\n', self.bytes.get(place).unwrap_or_default()).count()
     }
 
     /// Where the last good line before `offset` ends.
     pub(super) fn end_of_line_before(&self, offset: usize) -> usize {
-        self.lines.iter().rfind(|place| place.start < offset).map_or(0, |place| place.end)
+        let before = self.lines.partition_point(|place| place.start < offset);
+        before.checked_sub(1).and_then(|last| self.lines.get(last)).map_or(0, |place| place.end)
     }
 
     /// The first byte from `offset` on that is not fill, or `offset` where there is none.
@@ -139,7 +151,7 @@ impl Scan {
     /// Whether what follows `from`, up to the next good line, looks as a power cut leaves it: with sectors that were
     /// never written, or broken off. `last` is the `seq` before.
     pub(super) fn looks_torn(&self, from: usize, last: u64) -> bool {
-        let next_line = self.lines.iter().map(|place| place.start).find(|start| *start >= from);
+        let next_line = self.lines.get(self.lines.partition_point(|place| place.start < from)).map(|place| place.start);
         let until = next_line.unwrap_or(self.end);
         if from >= until {
             return false;

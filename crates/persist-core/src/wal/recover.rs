@@ -13,13 +13,14 @@
 //! `docs/crash-safety.md` has the argument, step by step.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::judge::Verdict;
 use super::line::Line;
-use super::name::SegmentId;
+use super::name::{SegmentId, SegmentNames};
 use super::reader::{Place, Scan};
 use super::report::{RecoveryPolicy, RecoveryReport};
 use super::writer::LogStart;
@@ -48,6 +49,12 @@ impl Ancestor {
     }
 }
 
+/// A new id for a store: 128 random bits in hex digits.
+pub fn new_store_id() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
 /// What recovery has to know.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -66,12 +73,22 @@ pub struct Recovery<'a> {
     pub watermark: u64,
     /// What to do about damage.
     pub policy: RecoveryPolicy,
+    /// How the segments are called.
+    pub names: SegmentNames,
 }
 
 impl<'a> Recovery<'a> {
     /// Recovery of the log in `dir` under the strict policy, with nothing flushed before.
     pub fn new(fs: &'a dyn Fs, clock: &'a dyn Clock, dir: &'a Path, lineage: &'a [Ancestor]) -> Self {
-        Self { fs, clock, dir, others: &[], lineage, watermark: 0, policy: RecoveryPolicy::Strict }
+        let (policy, names) = (RecoveryPolicy::Strict, SegmentNames::default());
+        Self { fs, clock, dir, others: &[], lineage, watermark: 0, policy, names }
+    }
+
+    /// How the segments are called, if not as usual.
+    #[must_use]
+    pub fn names(mut self, names: SegmentNames) -> Self {
+        self.names = names;
+        self
     }
 
     /// Other folders with segments of this log; they must exist.
@@ -115,9 +132,7 @@ impl<'a> Recovery<'a> {
     /// As [`run`](Self::run).
     pub fn look(&self) -> Result<RecoveryReport> {
         let (mut found, verdict, _) = self.find()?;
-        let stretches =
-            |scan| Self::left_out(scan, &verdict).map(|(stretch, cause)| Self::describe(scan, stretch, cause));
-        found.report.left_out = found.scans.iter().flat_map(stretches).collect();
+        found.report.left_out = found.scans.iter().flat_map(|scan| Self::left_out(scan, &verdict)).collect();
         Ok(found.report)
     }
 
@@ -166,7 +181,7 @@ impl<'a> Recovery<'a> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && folder == self.dir => continue,
                 names => names.map_err(|error| Error::io("cannot list", folder, error))?,
             };
-            let named = names.into_iter().filter(|name| SegmentId::of_any(name).is_some());
+            let named = names.into_iter().filter(|name| self.names.is_any(name));
             files.extend(named.map(|name| (name.clone(), folder.join(name))));
         }
         Ok(files)
@@ -174,7 +189,7 @@ impl<'a> Recovery<'a> {
 
     fn scan(&self) -> Result<(Vec<Scan>, SegmentId)> {
         let files = self.files()?;
-        let ids = files.iter().filter_map(|(name, _)| SegmentId::of_any(name));
+        let ids = files.iter().filter_map(|(name, _)| self.names.of_any(name));
         let next = match ids.max() {
             Some(last) if !last.is_followed() => {
                 let message = format!("{}: no segment of a store has such a number; move the file away", last);
@@ -182,7 +197,10 @@ impl<'a> Recovery<'a> {
             }
             last => last.map_or(SegmentId(1), SegmentId::next),
         };
-        let mut scans = self.scan_each(&files)?;
+        // The newest gets the next number, and is called by it if it stays.
+        let has_newest = files.iter().any(|(name, _)| self.names.newest_file() == Some(name.as_str()));
+        let mut scans = self.scan_each(&files, next)?;
+        let next = if has_newest { next.next() } else { next };
         for scan in &mut scans {
             scan.void_after(self.bound(scan)?);
         }
@@ -201,7 +219,11 @@ impl<'a> Recovery<'a> {
     }
 
     /// Reads one segment after another, and has the other cores check their lines meanwhile.
-    fn scan_each(&self, files: &[(String, PathBuf)]) -> Result<Vec<Scan>> {
+    fn scan_each(&self, files: &[(String, PathBuf)], of_newest: SegmentId) -> Result<Vec<Scan>> {
+        let id = |name: &String| match self.names.parse(name) {
+            None if self.names.newest_file() == Some(name.as_str()) => Some(of_newest),
+            id => id,
+        };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (mut scans, mut small) = (Vec::new(), Vec::new());
         thread::scope(|scope| {
@@ -210,7 +232,7 @@ impl<'a> Recovery<'a> {
                 scans.push(scan.join().map_err(|_| Error::new(ErrorKind::Corrupt, "reading the log panicked"))?);
                 Ok(())
             };
-            for (id, path) in files.iter().filter_map(|(name, path)| Some((SegmentId::parse(name)?, path.clone()))) {
+            for (id, path) in files.iter().filter_map(|(name, path)| Some((id(name)?, path.clone()))) {
                 let bytes = read(self.fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
                 if bytes.len() < BYTES_PER_THREAD {
                     small.push(Scan::new(id, path, bytes));

@@ -3,12 +3,13 @@
 //! The order is what lets it be interrupted anywhere: what is left out is kept beside; then the copy of what may not be
 //! on the disk is put in place; only then is anything cut or removed. No `seq` is given before all of it is durable.
 
-use std::ops::Range;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use crc32fast::Hasher;
 
 use super::judge::Verdict;
-use super::line::{self, Tail};
+use super::line::{self, TAIL_MAX_BYTES, Tail};
 use super::name::SegmentId;
 use super::reader::{Place, Scan};
 use super::recover::{Recovered, Recovery};
@@ -17,6 +18,9 @@ use super::writer::{LogStart, Segment};
 use crate::error::{Error, Result};
 use crate::fs::{Access, make_durable_folder, replace, replace_unsynced, suffixed};
 use crate::planted::planted;
+
+/// About what a note of lost records takes.
+const NOTE_BYTES: usize = 128;
 
 impl Recovery<'_> {
     pub(super) fn settle(&self, found: &mut Recovered, verdict: &Verdict, fresh: SegmentId) -> Result<()> {
@@ -34,7 +38,7 @@ impl Recovery<'_> {
         }
         let bytes = found.copy_after(keep, verdict, self.store(), fresh);
         if !bytes.is_empty() {
-            let path = self.dir.join(fresh.to_string());
+            let path = self.dir.join(self.names.file(fresh));
             if planted("fresh-unsynced") {
                 replace_unsynced(self.fs, &path, &bytes)?;
             } else {
@@ -53,7 +57,7 @@ impl Recovery<'_> {
         for scan in &found.scans {
             if let Some(last) = self.clear(scan, keep, verdict)? {
                 let first_seq = scan.lines.first().map_or(last.from, |place| place.from);
-                let path = scan.path.clone();
+                let path = self.numbered(scan)?;
                 let bytes = last.end as u64;
                 closed.push(Segment { path, first_seq, last_seq: last.seq, last_at: last.at, bytes });
             }
@@ -79,11 +83,12 @@ impl Recovery<'_> {
 
     /// Reports what of a segment is left out, and keeps a copy of it beside.
     fn keep_aside(&self, scan: &Scan, verdict: &Verdict, report: &mut RecoveryReport) -> Result<()> {
-        if is_broken(scan, verdict) {
+        if is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict)) {
             replace(self.fs, &suffixed(&scan.path, ".broken"), &scan.bytes)?;
         }
-        for (stretch, cause) in Self::left_out(scan, verdict) {
-            let left_out = self.leave_out(scan, stretch, cause)?;
+        report.left_out.reserve(scan.unreadable.len());
+        for mut left_out in Self::left_out(scan, verdict) {
+            left_out.kept_as = self.keep(scan, &left_out)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
             if !planted("torn-unreported") {
                 report.left_out.push(left_out);
@@ -92,53 +97,47 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// What of a segment is left out, and why.
-    pub(super) fn left_out<'s>(
-        scan: &'s Scan,
-        verdict: &'s Verdict,
-    ) -> impl Iterator<Item = (Range<usize>, Cause)> + use<'s> {
-        let kept_end = scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end);
-        let dropped =
-            scan.lines.iter().filter(move |place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
+    /// What of a segment is left out, which is kept nowhere yet.
+    pub(super) fn left_out<'s>(scan: &'s Scan, verdict: &'s Verdict) -> impl Iterator<Item = LeftOut> + use<'s> {
+        let kept_end = kept_end(scan, verdict);
+        let dropped = scan.lines.iter().filter(move |place| verdict.has_dropped(place.seq));
+        let dropped = dropped.map(|place| place.start..place.end);
         let inside = scan.unreadable.iter().filter(move |stretch| stretch.start < kept_end).cloned();
         let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
         let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
         let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
-        let inside = inside.chain(dropped);
-        let stretches =
-            inside.map(move |stretch| (stretch, cause)).chain(tail.map(move |stretch| (stretch, tail_cause)));
-        stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous)))
+        let inside = inside.chain(dropped).map(move |stretch| (stretch, cause));
+        let stretches = inside.chain(tail.map(|stretch| (stretch, tail_cause)));
+        let stretches = stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous)));
+        let mut counted = (0, 1);
+        stretches.map(move |(stretch, cause)| {
+            // On from the one before, of which there may be as many as lines.
+            let (offset, line) = Some(counted).filter(|(offset, _)| *offset <= stretch.start).unwrap_or((0, 1));
+            counted = (stretch.start, line + scan.newlines(offset..stretch.start));
+            let (offset, bytes) = (stretch.start as u64, stretch.len() as u64);
+            LeftOut { file: scan.path.clone(), line: counted.1, offset, bytes, cause, kept_as: None }
+        })
     }
 
-    fn leave_out(&self, scan: &Scan, stretch: Range<usize>, cause: Cause) -> Result<LeftOut> {
-        let kept_as = match cause {
-            Cause::Damaged => Some(suffixed(&scan.path, ".broken")),
+    /// Keeps a copy of what is left out, and answers where it is.
+    fn keep(&self, scan: &Scan, left_out: &LeftOut) -> Result<Option<PathBuf>> {
+        match left_out.cause {
+            Cause::Damaged => Ok(Some(suffixed(&scan.path, ".broken"))),
             Cause::Torn => {
                 let path = suffixed(&scan.path, ".torn");
-                replace(self.fs, &path, scan.bytes.get(stretch.clone()).unwrap_or_default())?;
-                Some(path)
+                let start = left_out.offset as usize;
+                let bytes = scan.bytes.get(start..start + left_out.bytes as usize);
+                replace(self.fs, &path, bytes.unwrap_or_default())?;
+                Ok(Some(path))
             }
-            Cause::Superfluous => None,
-        };
-        Ok(LeftOut { kept_as, ..Self::describe(scan, stretch, cause) })
-    }
-
-    /// Where a stretch is, which is kept nowhere yet.
-    pub(super) fn describe(scan: &Scan, stretch: Range<usize>, cause: Cause) -> LeftOut {
-        LeftOut {
-            file: scan.path.clone(),
-            line: scan.line_number(stretch.start),
-            offset: stretch.start as u64,
-            bytes: stretch.len() as u64,
-            cause,
-            kept_as: None,
+            Cause::Superfluous => Ok(None),
         }
     }
 
     /// Takes out of a segment what now stands in the fresh one or is left out. Answers the last line that stays.
     fn clear(&self, scan: &Scan, keep: u64, verdict: &Verdict) -> Result<Option<Place>> {
-        if scan.void.is_some() {
-            // It holds the lines of another lineage, which nobody asked us to destroy.
+        if scan.void.is_some() && !is_cut(scan, verdict) {
+            // It holds the lines of another lineage, which nobody asked us to destroy. What goes is kept as `.broken`.
             return Ok(scan.lines.last().copied());
         }
         let kept = scan.lines.iter().rfind(|place| place.seq <= keep).filter(|_| !is_broken(scan, verdict));
@@ -158,6 +157,17 @@ impl Recovery<'_> {
         Ok(Some(*kept))
     }
 
+    /// Gives a segment that stays its number, if it has the name of the newest: that is for the one to come.
+    fn numbered(&self, scan: &Scan) -> Result<PathBuf> {
+        let name = self.names.file(scan.id);
+        if scan.path.file_name().is_none_or(|present| Some(present) != self.names.newest_file().map(OsStr::new)) {
+            return Ok(scan.path.clone());
+        }
+        let path = scan.path.with_file_name(name);
+        self.fs.rename(&scan.path, &path).map_err(|error| Error::io("cannot rename into place", &path, error))?;
+        Ok(path)
+    }
+
     fn store(&self) -> &str {
         self.lineage.last().map_or("", |ancestor| ancestor.store.as_str())
     }
@@ -166,7 +176,10 @@ impl Recovery<'_> {
 impl Recovered {
     /// The text of a segment with the chain's lines after `keep`, and a note for each stretch that was lost.
     fn copy_after(&self, keep: u64, verdict: &Verdict, store: &str, id: SegmentId) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let places = self.chain.iter().filter_map(|at| self.place(*at)).filter(|place| place.seq > keep);
+        let lines: usize = places.map(|place| place.end - place.start).sum();
+        // At once, as it may be all of the log: to let it grow took half as much again.
+        let mut bytes = Vec::with_capacity(lines + verdict.lost.len() * NOTE_BYTES + TAIL_MAX_BYTES);
         let mut notes = verdict.lost.iter().peekable();
         let mut put = |body: &str, tail: Tail<'_>| {
             let first = bytes.is_empty();
@@ -197,4 +210,14 @@ impl Recovered {
 fn is_broken(scan: &Scan, verdict: &Verdict) -> bool {
     let is_left_out = |seq| seq > verdict.last || verdict.has_dropped(seq);
     verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| is_left_out(place.seq)))
+}
+
+/// Whether something of a segment has to go, so that the next recovery does not find it after other lines.
+fn is_cut(scan: &Scan, verdict: &Verdict) -> bool {
+    is_broken(scan, verdict) || scan.end > kept_end(scan, verdict)
+}
+
+/// Where the last line of a segment ends that counts.
+fn kept_end(scan: &Scan, verdict: &Verdict) -> usize {
+    scan.lines.iter().rfind(|place| place.seq <= verdict.last).map_or(0, |place| place.end)
 }

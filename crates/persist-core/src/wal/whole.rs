@@ -11,7 +11,8 @@ use crate::planted::planted;
 impl Verdict {
     /// Whether the line of this `seq` was taken out of the chain's middle.
     pub(super) fn has_dropped(&self, seq: u64) -> bool {
-        self.dropped.iter().any(|(from, to)| (*from..=*to).contains(&seq))
+        let next = self.dropped.partition_point(|(_, to)| *to < seq);
+        self.dropped.get(next).is_some_and(|(from, _)| *from <= seq)
     }
 }
 
@@ -74,8 +75,7 @@ impl Recovery<'_> {
                 && place.marks.batch.is_none_or(|batch| (batch.number, batch.of) != (open.next, open.of))
             {
                 let begins = Break { segment: at.segment, offset: place.start };
-                self.damaged(found, &begins, "the batch before it is not whole")?;
-                verdict.damaged = true;
+                self.damaged(found, verdict, || (begins, "the batch before it is not whole".to_owned()))?;
                 built.lose(open.first_seq, open.last_seq);
             }
             match place.marks.batch {

@@ -15,24 +15,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crc32fast::Hasher;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::ahead::Ahead;
 use super::gate::{Gates, Places, Served};
 use super::line::{self, Marks, TAIL_MAX_BYTES, Tail};
-use super::name::SegmentId;
+use super::name::{SegmentId, SegmentNames};
 use super::news::{self, News};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{File, Fs, make_durable_folder};
 use crate::planted::planted;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, LOOKS, Mutex, MutexGuard};
 
-/// So often does a thread whose line is not written look whether the leader is done, before it sleeps: the leader's
-/// write takes a microsecond, to be put to sleep and woken several.
-const LOOKS: u32 = 256;
+/// A log that is opened with a line after this one has it from somebody else. It is read, but there is no saying for how
+/// many lines more there would be a `seq`.
+const LAST_SEQ: u64 = u64::MAX / 2;
 const FORKED: &str = "the process was forked from the one that opened the store";
 
 /// When the log goes on to a new segment.
@@ -43,11 +43,13 @@ pub struct LogOptions {
     pub max_segment_bytes: u64,
     /// The number of records after which a segment is closed; `None` leaves it to the size.
     pub max_segment_records: Option<u64>,
+    /// How the segments are called.
+    pub names: SegmentNames,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { max_segment_bytes: 10 * 1024 * 1024, max_segment_records: None }
+        Self { max_segment_bytes: 10 * 1024 * 1024, max_segment_records: None, names: SegmentNames::default() }
     }
 }
 
@@ -265,6 +267,11 @@ impl Log {
         start: LogStart,
     ) -> Self {
         let durable = start.next_seq.saturating_sub(1);
+        let refusal = (start.next_seq > LAST_SEQ).then(|| {
+            let message =
+                format!("its newest line has the seq {durable}, which no store reaches: it takes no more lines");
+            (ErrorKind::Corrupt, format!("the log in {}: {message}", dir.display()))
+        });
         let shared = Shared {
             dir: dir.to_owned(),
             next_seq: start.next_seq,
@@ -283,7 +290,7 @@ impl Log {
             news: News::default(),
             written: durable,
             durable,
-            refusal: None,
+            refusal,
             lines: 0,
             groups: 0,
             syncs: 0,

@@ -10,6 +10,8 @@ mod plain;
 mod replay;
 #[cfg(feature = "duckdb")]
 mod roll;
+#[cfg(persist_schedules)]
+mod schedules;
 #[cfg(feature = "duckdb")]
 mod subscribe;
 mod wal;

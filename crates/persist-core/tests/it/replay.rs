@@ -15,11 +15,12 @@ impl Drop for Replay {
     }
 }
 
-/// Runs a test with each of these seeds, or with that in `PERSIST_SEED` alone; `PERSIST_SEEDS` is another number of them.
+/// Runs a test with each of these seeds, or with that in `PERSIST_SEED` alone; `PERSIST_SEEDS` is another number of them,
+/// from that one on if both are given.
 pub(crate) fn seeds(test: &'static str, seeds: Range<u64>, run: impl Fn(u64)) {
     let given = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect(name));
     let seeds = match (given("PERSIST_SEED"), given("PERSIST_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
+        (Some(seed), number) => seed..seed + number.unwrap_or(1),
         (None, Some(number)) => seeds.start..seeds.start + number,
         (None, None) => seeds,
     };

@@ -11,6 +11,8 @@ macro_rules! configured {
             .max_wal_size_bytes(settings.max_wal_size_bytes)
             .max_wal_age(settings.max_wal_age)
             .max_wal_records(settings.max_wal_records)
+            .max_unflushed_bytes(settings.max_unflushed_bytes)
+            .busy_timeout(settings.busy_timeout)
             .fs(::std::sync::Arc::clone(&settings.fs))
     }};
 }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub max_wal_size_bytes: u64,
     pub max_wal_age: Duration,
     pub max_wal_records: u64,
+    pub max_unflushed_bytes: u64,
+    pub busy_timeout: Duration,
     /// Whether a store that can makes backups by itself.
     pub backups: bool,
     pub fs: Arc<dyn Fs>,
@@ -56,6 +58,8 @@ impl Default for Settings {
             max_wal_size_bytes: 10 << 20,
             max_wal_age: Duration::from_secs(3600),
             max_wal_records: u64::MAX,
+            max_unflushed_bytes: 256 << 20,
+            busy_timeout: Duration::from_secs(5),
             backups: false,
             fs: Arc::new(Disk),
         }

@@ -23,13 +23,13 @@ use crate::data::{Given, Kind, Resolved, Rules, Special, normalize};
 use crate::duck::{Database, Loaded, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Access, Fs, is_there, suffixed, sync_dir_of};
-use crate::identity::{Identity, new_id};
+use crate::identity::Identity;
 use crate::key::Key;
 use crate::keys;
 use crate::model::Model;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
-use crate::wal::{RecoveryReport, SegmentId};
+use crate::wal::{RecoveryReport, SegmentId, new_store_id};
 
 const KEPT: &str = ".taken-over";
 /// Records go into our database by so many at a time.
@@ -137,7 +137,7 @@ impl<M: Model> Takeover<M> {
         table: &Table,
         fs: &dyn Fs,
     ) -> Result<(Identity, RecoveryReport)> {
-        let identity = Identity::of_takeover(new_id(), self.segments.last().map_or(0, |segment| segment.0));
+        let identity = Identity::of_takeover(new_store_id(), self.segments.last().map_or(0, |segment| segment.0));
         identity.prepare(fs, places.dir)?;
         let ours = Database::create_aside(fs, places.database, table, &identity.id)?;
         let records: Vec<_> = self.records.all.into_iter().enumerate().map(numbered).collect();

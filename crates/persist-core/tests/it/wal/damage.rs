@@ -82,7 +82,7 @@ fn is_prefix(recovered: &persist_core::wal::Recovered, lines: &[Stands]) -> usiz
 
 #[test]
 fn every_flipped_bit_is_found_and_located_or_reported_as_torn_in_the_last_group() {
-    let every = std::env::var("PERSIST_EVERY").map_or(4, |every| every.parse().unwrap());
+    let every = std::env::var("PERSIST_EVERY").map_or(1, |every| every.parse().unwrap());
     seeds("every_flipped_bit_is_found", 0..1, |seed| {
         let (fs, lines, last_group) = log(seed, 16 * 1024, 24 * 1024);
         let paths = segments(&fs);

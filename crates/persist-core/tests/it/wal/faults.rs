@@ -1,10 +1,8 @@
 //! File operations that fail: syncs, writes, a full disk, and everything else.
 
-use std::time::Duration;
-
 use persist_core::error::ErrorKind;
 use persist_core::wal::{Body, Marks, Reach};
-use persist_test_utils::{Fault, Op, What, errno};
+use persist_test_utils::{Fault, Op, Rng, What, errno};
 
 use super::check;
 use super::driver::{Crash, DIR, Driver, Sizes, recover, segments, segments_of, small_segments};
@@ -277,21 +275,45 @@ fn what_a_close_could_not_sync_is_in_doubt_and_not_tried_again() {
     }
 }
 
+/// A moment at which a clock may stand: around midnights, leap days, turns of years, and the ends of time.
+fn moment(rng: &mut Rng) -> i64 {
+    const DAY: i64 = 86_400_000_000;
+    // 1970, 29 February of 2000 and of 2024, New Year of 2025, the first day of year 1 and the last of year 9999.
+    let days: i64 = *rng.pick(&[0, 11_016, 19_782, 20_089, -719_162, 2_932_896]);
+    let within = match rng.below(4) {
+        0 => 0,
+        1 => DAY - 1,
+        2 => DAY - 2,
+        _ => rng.below(DAY as u64 - 1) as i64,
+    };
+    days * DAY + within
+}
+
 #[test]
 fn write_times_never_decrease_not_even_across_a_restart() {
-    let mut driver = Driver::with(1, small_segments(), Sizes::Mixed);
-    let mut newest = i64::MIN;
-    for (step, hour) in [(0, 5_i64), (1, 9), (2, 3), (3, 4)] {
-        driver.clock.set(hour * 3_600_000_000);
-        driver.clock.advance(Duration::from_micros(1));
-        let body = Body::new(format!("{{\"key\":\"{step}\"").into_bytes());
-        let stamp = driver.log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
-        assert!(stamp.at >= newest, "{hour}");
-        newest = stamp.at;
+    seeds("write_times_never_decrease", 0..10_000, |seed| {
+        let mut rng = Rng::new(seed);
+        let mut driver = Driver::with(seed, small_segments(), Sizes::Mixed);
+        let (mut newest, mut written) = (i64::MIN, Vec::new());
+        for step in 0..4 {
+            let moment = moment(&mut rng);
+            driver.clock.set(moment);
+            let body = Body::new(format!("{{\"key\":\"{step}\"").into_bytes());
+            let stamp = driver.log.begin(body.line_bytes_at_most()).unwrap().push(body, Marks::default());
+            assert_eq!(stamp.at, newest.max(moment), "the clock stands at {moment}");
+            newest = stamp.at;
+            written.push((stamp.seq, stamp.at));
+            if rng.coin() {
+                driver.log.close().unwrap();
+                let recovered = recover(&driver.fs, &driver.clock, 0).unwrap();
+                assert_eq!(recovered.start().last_at, newest);
+                driver.log = super::driver::open(&driver.fs, &driver.clock, driver.options, recovered.start());
+            }
+        }
         driver.log.close().unwrap();
         let recovered = recover(&driver.fs, &driver.clock, 0).unwrap();
-        assert_eq!(recovered.start().last_at, newest);
-        driver.log = super::driver::open(&driver.fs, &driver.clock, driver.options, recovered.start());
-    }
-    assert!(driver.fs.files().iter().all(|path| path.starts_with(DIR)));
+        let found: Vec<(u64, i64)> = recovered.lines(0..recovered.len()).map(|line| (line.seq, line.at)).collect();
+        assert_eq!(found, written);
+        assert!(driver.fs.files().iter().all(|path| path.starts_with(DIR)));
+    });
 }

@@ -14,6 +14,7 @@ mod group;
 mod holes;
 mod judge;
 mod kept;
+mod names;
 mod news;
 mod power;
 mod salvage;

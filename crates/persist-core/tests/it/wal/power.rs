@@ -15,8 +15,8 @@ use super::driver::{Crash, DIR, Driver, Known, Oracle, Sizes, body, marks, open,
 use crate::replay::seeds;
 
 #[test]
-fn five_thousand_power_cuts_lose_nothing_acknowledged() {
-    seeds("five_thousand_power_cuts", 0..5_000, |seed| {
+fn twenty_thousand_power_cuts_lose_nothing_acknowledged() {
+    seeds("twenty_thousand_power_cuts", 0..20_000, |seed| {
         let mut dice = Rng::new(seed);
         let bytes = *dice.pick(&[2 * 1024, 8 * 1024, 8 * 1024, 64 * 1024]);
         let mut options = segments_of(bytes);
