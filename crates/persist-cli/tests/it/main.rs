@@ -1,5 +1,7 @@
 //! The `persist` command, run as a program on stores that the library made: healthy, in use, crashed, damaged.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
+
 mod command;
 mod folders;
 mod inspect;
