@@ -144,7 +144,7 @@ fn strict_recovery_of_a_damaged_log_changes_nothing() {
 #[test]
 fn a_look_at_a_log_finds_what_a_recovery_does_and_changes_nothing() {
     let (torn, damaged) = (Cell::new(0), Cell::new(0));
-    seeds("a_look_at_a_log", 0..300, |seed| {
+    seeds("a_look_at_a_log", 0..600, |seed| {
         let mut driver = Driver::with(seed, small_segments(), Sizes::Mixed);
         driver.run(40);
         let crash = driver.any_crash();
