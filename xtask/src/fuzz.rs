@@ -21,13 +21,15 @@ const COVERAGE: [&str; 5] = [
 ];
 /// As the targets' own tests: what is quadratic shows long before.
 const MOST_BYTES: usize = 16 * 1024;
+/// For each target, if nothing else is said.
+const SECONDS: u64 = 30;
 const SECONDS_FOR_ONE_INPUT: u32 = 20;
 
 /// Look for bytes that break what reads them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long to run each target
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = SECONDS)]
     seconds: u64,
     /// Only this target: the folders in tests/fuzz/corpus are the list
     #[arg(long, value_name = "NAME")]
@@ -44,6 +46,15 @@ pub(crate) struct Args {
     /// Compile DuckDB from its sources in place of linking a prebuilt library
     #[arg(long)]
     bundled: bool,
+}
+
+impl Args {
+    /// All targets, for so many minutes together if that is given.
+    pub(crate) fn bounded(minutes: Option<f64>, seed: Option<u64>, bundled: bool) -> Result<Self> {
+        let number = targets(&Workspace::find()?)?.len() as f64;
+        let seconds = minutes.map_or(SECONDS, |minutes| (minutes * 60.0 / number).ceil() as u64);
+        Ok(Self { seconds, target: None, input: None, seed: seed.unwrap_or(1), blind: false, bundled })
+    }
 }
 
 /// Provides DuckDB, builds the fuzzer and runs the targets, one after another.

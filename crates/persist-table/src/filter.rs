@@ -316,3 +316,36 @@ fn last_of(cell: &Cell) -> Option<Cell> {
         Cell::Null | Cell::Json(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Column, Schema};
+
+    #[test]
+    fn lookups_by_key_unique_value_and_index_do_not_look_at_all_rows() {
+        let schema = Schema::new("t")
+            .column(Column::new("id", Type::Int).primary_key())
+            .column(Column::new("code", Type::Text).unique())
+            .column(Column::new("team", Type::Int).index())
+            .column(Column::new("plain", Type::Int));
+        let layout = Layout::new(schema).unwrap();
+        let mut state = State::new(&layout);
+        for n in 0..1000 {
+            let row = [Cell::Int(n), Cell::Text(format!("c{n}").into()), Cell::Int(n / 10), Cell::Int(n)];
+            state.set(&layout, n as RowId, Some(row.into()));
+        }
+        // How many rows a filter looks at, and how many it finds.
+        let looked_at = |filter: Filter| {
+            let test = filter.made_out(&layout).unwrap();
+            (test.candidates(&layout, &state).map(|rows| rows.len()), test.find(&layout, &state).len())
+        };
+        assert_eq!(looked_at(col("id").eq(7)), (Some(1), 1));
+        assert_eq!(looked_at(col("code").eq("c7")), (Some(1), 1));
+        assert_eq!(looked_at(col("team").eq(7)), (Some(10), 10));
+        assert_eq!(looked_at(col("id").gt(7).and(col("id").le(12))), (Some(6), 5));
+        assert_eq!(looked_at(col("id").eq(7).or(col("code").eq("c8"))), (Some(2), 2));
+        assert_eq!(looked_at(col("plain").ge(0).and(col("team").eq(7))), (Some(10), 10));
+        assert_eq!(looked_at(col("plain").eq(7)), (None, 1));
+    }
+}
