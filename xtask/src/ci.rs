@@ -38,6 +38,11 @@ pub(crate) fn run(args: Args) -> Result<bool> {
         doc.args(["doc", "--workspace", "--no-deps"]).args(&feature).env("RUSTDOCFLAGS", "--deny=warnings");
         workspace::succeeds(&mut doc)
     })?;
+    steps.run("lock file of the fuzzer", || {
+        let mut update = duckdb.cargo();
+        update.args(["update", "--workspace", "--locked", "--manifest-path"]);
+        workspace::succeeds(update.arg(workspace.root.join("tests/fuzz/guided/Cargo.toml")))
+    })?;
     steps.run("schedules", || schedules::explore(&workspace, "", Vec::new()))?;
     let mut report = Report::default();
     steps.run("tests", || {

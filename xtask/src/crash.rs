@@ -55,7 +55,9 @@ pub(crate) fn run(args: Args) -> Result<bool> {
     if args.planted {
         return planted::run(&workspace, &duckdb, args.bug.as_deref());
     }
-    let wants = |row| !args.report && args.row.is_none_or(|wanted| wanted == row);
+    // They are about the log and what is below the stores.
+    let is_below = args.store.as_ref().is_none_or(|store| store == "log");
+    let wants = |row| !args.report && args.row.map_or(is_below, |wanted| wanted == row);
     let mut succeeded = true;
     if args.row.is_none_or(|row| ![SCHEDULES, FUZZING].contains(&row)) {
         succeeded &= run_table(&workspace, &duckdb, &args)?;

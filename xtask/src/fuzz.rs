@@ -4,9 +4,9 @@
 //! targets run over inputs made by chance, and the output says so.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::duckdb::Duckdb;
 use crate::workspace::{self, Workspace};
@@ -98,6 +98,11 @@ fn corpus(workspace: &Workspace) -> PathBuf {
 
 /// Builds the targets with libFuzzer, in a folder of their own; `None` where that can't be done.
 fn guided(workspace: &Workspace, duckdb: &Duckdb) -> Result<Option<PathBuf>> {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let found = Command::new(compiler).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
     let rustc = Command::new("rustc").args(["--print", "host-tuple"]).output().context("cannot run rustc")?;
     let host = String::from_utf8_lossy(&rustc.stdout).trim().to_owned();
     let target = workspace.target.join("fuzz");
@@ -105,9 +110,12 @@ fn guided(workspace: &Workspace, duckdb: &Duckdb) -> Result<Option<PathBuf>> {
     // With a target named, build scripts and macros are built without the flags.
     build.args(["build", "--release", "--locked", "--target", &host, "--manifest-path"]);
     build.arg(workspace.root.join("tests/fuzz/guided/Cargo.toml")).arg("--target-dir").arg(&target);
+    if duckdb.bundled() {
+        build.arg("--features=persist-fuzz/bundled");
+    }
     build.env("RUSTFLAGS", COVERAGE.join(" "));
     if !workspace::succeeds(&mut build)? {
-        return Ok(None);
+        bail!("the fuzzer could not be built; --blind does without it");
     }
     Ok(Some(target.join(host).join("release/persist-fuzz-guided")))
 }

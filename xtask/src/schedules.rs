@@ -43,6 +43,8 @@ pub(crate) fn explore(workspace: &Workspace, scenario: &str, environment: Vec<(O
     test.args(["test", "--quiet", "--package", "persist-core", "--no-default-features", "--test", "it"]);
     test.arg("--target-dir").arg(workspace.target.join("schedules"));
     test.arg("--").arg(format!("schedules::{scenario}"));
+    // It would count for more.
+    test.env_remove("CARGO_ENCODED_RUSTFLAGS");
     test.env("RUSTFLAGS", "--cfg persist_schedules --deny warnings").envs(environment);
     workspace::succeeds(&mut test)
 }

@@ -43,12 +43,18 @@ impl Lock {
     pub fn acquire(path: &Path, purpose: &str) -> Result<Self> {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = open.map_err(|error| Error::io("cannot open the lock", path, error))?;
-        if let Err(error) = fs2::FileExt::try_lock_exclusive(&file) {
-            if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() {
+        // Who only looks ([`holder_of`]) has it for a moment, and is gone when the holder has been asked who it is.
+        let mut asked = String::new();
+        let mut locked = fs2::FileExt::try_lock_exclusive(&file);
+        if locked.as_ref().is_err_and(is_contended) {
+            asked = holder(&file);
+            locked = fs2::FileExt::try_lock_exclusive(&file);
+        }
+        if let Err(error) = locked {
+            if !is_contended(&error) {
                 return Err(Error::io("cannot lock", path, error));
             }
-            let holder = holder(&file);
-            let mut lines = holder.lines().filter(|line| !line.is_empty());
+            let mut lines = asked.lines().filter(|line| !line.is_empty());
             let mut message = format!("{} is held by {}", path.display(), lines.next().unwrap_or("another process"));
             if let Some(what) = lines.next() {
                 message = format!("another instance is already running {what}: {message}");
@@ -116,6 +122,33 @@ impl Drop for Lock {
     }
 }
 
+/// What the holder of a lock says of itself, such as `pid 11847 on vm, dated store of 2025-01-15`; `None` where nobody
+/// holds it, or there is no such file. Changes nothing, and keeps nobody from taking the lock.
+///
+/// # Errors
+/// [`Io`](ErrorKind::Io) where it can't be told.
+pub fn holder_of(path: &Path) -> Result<Option<String>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| Error::io("cannot open the lock", path, error))?,
+    };
+    match fs2::FileExt::try_lock_shared(&file) {
+        Ok(()) => {
+            let _ = fs2::FileExt::unlock(&file);
+            Ok(None)
+        }
+        Err(error) if is_contended(&error) => {
+            let said = holder(&file);
+            Ok(Some(said.lines().next().filter(|line| !line.is_empty()).unwrap_or("another process").to_owned()))
+        }
+        Err(error) => Err(Error::io("cannot look at the lock", path, error)),
+    }
+}
+
+fn is_contended(error: &std::io::Error) -> bool {
+    error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}
+
 /// What the holder says of itself. It may be about to say so, or something else: what counts is what it says twice.
 fn holder(mut file: &File) -> String {
     let mut said = String::new();
@@ -135,10 +168,13 @@ fn holder(mut file: &File) -> String {
     said
 }
 
-/// Writes before it cuts: whoever looks meanwhile finds the holder, and not an empty file.
+/// Writes over what is there, to its end, and cuts then: whoever looks meanwhile finds the holder, and nothing of another.
 fn tell(mut file: &File, text: &str) -> std::io::Result<()> {
+    let mut told = text.as_bytes().to_vec();
+    let present = file.metadata()?.len().min(SAID_BYTES) as usize;
+    told.resize(told.len().max(present), b'\n');
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(&told)?;
     file.set_len(text.len() as u64)
 }
 
@@ -163,6 +199,34 @@ mod tests {
         drop(first);
         assert!(path.exists(), "a lock file is never unlinked");
         Lock::acquire(&path, "x").unwrap();
+    }
+
+    #[test]
+    fn who_looks_is_told_the_holder_and_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        assert_eq!(holder_of(&path).unwrap(), None);
+        assert!(!path.exists(), "looking makes no file");
+        let held = Lock::acquire(&path, "store of 2025-01-15").unwrap();
+        let told = holder_of(&path).unwrap().unwrap();
+        assert_eq!(told, format!("pid {} on {}, store of 2025-01-15", std::process::id(), host()));
+        drop(held);
+        assert_eq!(holder_of(&path).unwrap(), None);
+        // Who looks has it for less than that.
+        let taken = (0..20).filter(|_| {
+            let looking = File::open(&path).unwrap();
+            fs2::FileExt::try_lock_shared(&looking).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(5));
+                    fs2::FileExt::unlock(&looking).unwrap();
+                });
+                Lock::acquire(&path, "store").is_ok()
+            })
+        });
+        // Now and then the thread may come late.
+        let taken = taken.count();
+        assert!(taken > 10, "taken {taken} times of 20");
     }
 
     #[test]

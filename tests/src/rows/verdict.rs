@@ -55,7 +55,7 @@ impl Kept {
         let kept = std::fs::read_to_string(self.root.join(VERDICTS)).map_err(|error| format!("{VERDICTS}: {error}"))?;
         let commit = self.commit()?;
         let is_same = |other: &str| {
-            let same = self.git(&["diff", "--stat", other, &commit, "--", "crates/*/src"]);
+            let same = self.git(&["diff", "--stat", other, &commit, "--", ":(glob)crates/*/src/**", "Cargo.lock"]);
             same.is_ok_and(|difference| difference.is_empty())
         };
         let path = self.root.join(REPORT);

@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
+use super::judge::Verdict;
 use super::line::Line;
 use super::name::{SegmentId, SegmentNames};
 use super::reader::{Place, Scan};
@@ -117,6 +118,25 @@ impl<'a> Recovery<'a> {
     /// [`Corrupt`](ErrorKind::Corrupt) where the log is damaged and the policy is strict: file, line and offset are in
     /// the message and nothing was changed. [`Io`](ErrorKind::Io) where a file operation failed: start over.
     pub fn run(&self) -> Result<Recovered> {
+        let (mut found, verdict, next_segment) = self.find()?;
+        self.settle(&mut found, &verdict, next_segment)?;
+        Ok(found)
+    }
+
+    /// What [`run`](Self::run) would find, without changing anything: for whoever looks at a log that is another's.
+    ///
+    /// Beside a writer it may see half of what is being written, a segment that is removed before it is read, or records
+    /// that were flushed after the watermark was read: what it says then is to be taken for true only when it is said again.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn look(&self) -> Result<RecoveryReport> {
+        let (mut found, verdict, _) = self.find()?;
+        found.report.left_out = found.scans.iter().flat_map(|scan| Self::left_out(scan, &verdict)).collect();
+        Ok(found.report)
+    }
+
+    fn find(&self) -> Result<(Recovered, Verdict, SegmentId)> {
         let start = self.clock.monotonic();
         let (scans, next_segment) = self.scan()?;
         let mut found =
@@ -128,15 +148,16 @@ impl<'a> Recovery<'a> {
         let records = found.chain.iter().filter(|at| found.place(**at).is_some_and(|place| !place.is_bridge));
         found.report.records = records.count() as u64;
         found.report.elapsed = self.clock.monotonic().saturating_sub(start);
-        self.settle(&mut found, &verdict, next_segment)?;
-        Ok(found)
+        Ok((found, verdict, next_segment))
     }
 
     /// The last `seq` that counts in a segment.
     fn bound(&self, scan: &Scan) -> Result<u64> {
         let Some(store) = &scan.store else {
-            // Its first line can't be read, so it may be any ancestor's.
-            return Ok(self.lineage.iter().filter_map(|ancestor| ancestor.last_seq).min().unwrap_or(u64::MAX));
+            // Its first line can't be read. What comes after all ancestors is this store's, else it may be any ancestor's.
+            let bounds = || self.lineage.iter().filter_map(|ancestor| ancestor.last_seq);
+            let is_later = scan.lines.first().is_some_and(|line| bounds().all(|last| line.from > last));
+            return Ok(bounds().min().filter(|_| !is_later).unwrap_or(u64::MAX));
         };
         match self.lineage.iter().find(|ancestor| ancestor.store == *store) {
             Some(ancestor) => Ok(ancestor.last_seq.unwrap_or(u64::MAX)),

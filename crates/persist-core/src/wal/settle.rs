@@ -4,7 +4,6 @@
 //! on the disk is put in place; only then is anything cut or removed. No `seq` is given before all of it is durable.
 
 use std::ffi::OsStr;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use crc32fast::Hasher;
@@ -87,22 +86,9 @@ impl Recovery<'_> {
         if is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict)) {
             replace(self.fs, &self.beside(scan, ".broken"), &scan.bytes)?;
         }
-        let kept_end = kept_end(scan, verdict);
-        let dropped =
-            scan.lines.iter().filter(|place| verdict.has_dropped(place.seq)).map(|place| place.start..place.end);
-        let inside = scan.unreadable.iter().filter(|stretch| stretch.start < kept_end).cloned();
-        let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
-        let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
-        let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
-        let inside = inside.chain(dropped);
-        let stretches = inside.map(|stretch| (stretch, cause)).chain(tail.map(|stretch| (stretch, tail_cause)));
         report.left_out.reserve(scan.unreadable.len());
-        let mut counted = (0, 1);
-        for (stretch, cause) in stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous))) {
-            // On from the one before, of which there may be as many as lines.
-            let (offset, line) = Some(counted).filter(|(offset, _)| *offset <= stretch.start).unwrap_or((0, 1));
-            counted = (stretch.start, line + scan.newlines(offset..stretch.start));
-            let left_out = self.leave_out(scan, stretch, counted.1, cause)?;
+        for mut left_out in Self::left_out(scan, verdict) {
+            left_out.kept_as = self.keep(scan, &left_out)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
             if !planted("torn-unreported") {
                 report.left_out.push(left_out);
@@ -111,24 +97,41 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn leave_out(&self, scan: &Scan, stretch: Range<usize>, line: usize, cause: Cause) -> Result<LeftOut> {
-        let kept_as = match cause {
-            Cause::Damaged => Some(self.beside(scan, ".broken")),
+    /// What of a segment is left out, which is kept nowhere yet.
+    pub(super) fn left_out<'s>(scan: &'s Scan, verdict: &'s Verdict) -> impl Iterator<Item = LeftOut> + use<'s> {
+        let kept_end = kept_end(scan, verdict);
+        let dropped = scan.lines.iter().filter(move |place| verdict.has_dropped(place.seq));
+        let dropped = dropped.map(|place| place.start..place.end);
+        let inside = scan.unreadable.iter().filter(move |stretch| stretch.start < kept_end).cloned();
+        let tail = (scan.end > kept_end).then(|| scan.skip_fill(kept_end)..scan.end);
+        let cause = if verdict.damaged { Cause::Damaged } else { Cause::Superfluous };
+        let tail_cause = if verdict.damaged { Cause::Damaged } else { Cause::Torn };
+        let inside = inside.chain(dropped).map(move |stretch| (stretch, cause));
+        let stretches = inside.chain(tail.map(|stretch| (stretch, tail_cause)));
+        let stretches = stretches.chain(scan.void.clone().map(|stretch| (stretch, Cause::Superfluous)));
+        let mut counted = (0, 1);
+        stretches.map(move |(stretch, cause)| {
+            // On from the one before, of which there may be as many as lines.
+            let (offset, line) = Some(counted).filter(|(offset, _)| *offset <= stretch.start).unwrap_or((0, 1));
+            counted = (stretch.start, line + scan.newlines(offset..stretch.start));
+            let (offset, bytes) = (stretch.start as u64, stretch.len() as u64);
+            LeftOut { file: scan.path.clone(), line: counted.1, offset, bytes, cause, kept_as: None }
+        })
+    }
+
+    /// Keeps a copy of what is left out, and answers where it is.
+    fn keep(&self, scan: &Scan, left_out: &LeftOut) -> Result<Option<PathBuf>> {
+        match left_out.cause {
+            Cause::Damaged => Ok(Some(self.beside(scan, ".broken"))),
             Cause::Torn => {
                 let path = self.beside(scan, ".torn");
-                replace(self.fs, &path, scan.bytes.get(stretch.clone()).unwrap_or_default())?;
-                Some(path)
+                let start = left_out.offset as usize;
+                let bytes = scan.bytes.get(start..start + left_out.bytes as usize);
+                replace(self.fs, &path, bytes.unwrap_or_default())?;
+                Ok(Some(path))
             }
-            Cause::Superfluous => None,
-        };
-        Ok(LeftOut {
-            file: scan.path.clone(),
-            line,
-            offset: stretch.start as u64,
-            bytes: stretch.len() as u64,
-            cause,
-            kept_as,
-        })
+            Cause::Superfluous => Ok(None),
+        }
     }
 
     /// Where something of a segment is kept: by its number, as another will have the name of the newest.

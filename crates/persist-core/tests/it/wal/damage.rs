@@ -1,5 +1,6 @@
 //! Bits flipped, bytes cut, other bytes after the tail: found and located, or reported as torn; never wrong data.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use persist_core::error::ErrorKind;
@@ -7,7 +8,9 @@ use persist_core::wal::{BatchPlace, Body, Cause, Line, LogStart};
 use persist_test_utils::{Rng, SimFs};
 
 use super::check;
-use super::driver::{DIR, body, clock, files, marks, open, path, recover, segments, segments_of};
+use super::driver::{
+    DIR, Driver, Sizes, body, clock, files, look, marks, open, path, recover, segments, segments_of, small_segments,
+};
 use crate::replay::seeds;
 
 /// Where a line stands.
@@ -136,6 +139,44 @@ fn strict_recovery_of_a_damaged_log_changes_nothing() {
         assert_eq!(files(&image), before);
         assert_eq!(files(&image.drop_caches()), before);
     });
+}
+
+#[test]
+fn a_look_at_a_log_finds_what_a_recovery_does_and_changes_nothing() {
+    let (torn, damaged) = (Cell::new(0), Cell::new(0));
+    seeds("a_look_at_a_log", 0..600, |seed| {
+        let mut driver = Driver::with(seed, small_segments(), Sizes::Mixed);
+        driver.run(40);
+        let crash = driver.any_crash();
+        driver.crash(crash);
+        let segments = segments(&driver.fs);
+        if let Some((path, bytes)) = segments.first().filter(|(_, bytes)| seed % 3 == 0 && !bytes.is_empty()) {
+            driver.fs.flip_bit(path, driver.rng.below(bytes.len() as u64 * 8));
+        }
+        let before = files(&driver.fs);
+        let looked = look(&driver.fs, &driver.clock, driver.oracle.watermark);
+        assert!(files(&driver.fs) == before, "a look changed something");
+        let run = recover(&driver.fs, &driver.clock, driver.oracle.watermark);
+        match (looked, run) {
+            (Ok(mut looked), Ok(run)) => {
+                let mut run = run.report().clone();
+                let is_torn = run.left_out.iter().any(|stretch| stretch.cause == Cause::Torn);
+                torn.set(torn.get() + usize::from(is_torn));
+                assert!(looked.left_out.iter().all(|stretch| stretch.kept_as.is_none()), "{looked}");
+                run.left_out.iter_mut().for_each(|stretch| stretch.kept_as = None);
+                (looked.elapsed, run.elapsed) = Default::default();
+                assert_eq!(looked, run);
+            }
+            (Err(looked), Err(run)) => {
+                damaged.set(damaged.get() + 1);
+                assert_eq!((looked.kind(), looked.to_string()), (run.kind(), run.to_string()));
+            }
+            (looked, run) => panic!("{looked:?}, and then {run:?}"),
+        }
+    });
+    let found = (torn.get(), damaged.get());
+    let is_replay = std::env::var("PERSIST_SEED").is_ok() || std::env::var("PERSIST_SEEDS").is_ok();
+    assert!(is_replay || found.0 > 10 && found.1 > 10, "torn and damaged: {found:?}");
 }
 
 #[test]

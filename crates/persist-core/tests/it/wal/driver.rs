@@ -9,7 +9,7 @@ use persist_core::clock::ManualClock;
 use persist_core::error::{Error, ErrorKind, Result};
 use persist_core::fs::Fs;
 use persist_core::wal::{
-    Ancestor, BatchPlace, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, SegmentId,
+    Ancestor, BatchPlace, Body, Log, LogOptions, LogStart, Marks, Reach, Recovered, Recovery, RecoveryReport, SegmentId,
 };
 use persist_test_utils::{Rng, SimFs};
 
@@ -358,11 +358,26 @@ pub(crate) fn recover(fs: &SimFs, clock: &ManualClock, watermark: u64) -> Result
 
 /// Recovers the log from [`DIR`] and all folders in it, to go on in `dir`.
 pub(crate) fn recover_in(dir: &str, fs: &SimFs, clock: &ManualClock, watermark: u64) -> Result<Recovered> {
+    recovering(dir, fs, clock, watermark, |recovery| recovery.run())
+}
+
+/// What that would find, by a look that changes nothing.
+pub(crate) fn look(fs: &SimFs, clock: &ManualClock, watermark: u64) -> Result<RecoveryReport> {
+    recovering(DIR, fs, clock, watermark, |recovery| recovery.look())
+}
+
+fn recovering<T>(
+    dir: &str,
+    fs: &SimFs,
+    clock: &ManualClock,
+    watermark: u64,
+    run: impl FnOnce(Recovery<'_>) -> Result<T>,
+) -> Result<T> {
     let unlisted = |error| Error::io("cannot list", Path::new(DIR), error);
     let inner = fs.list_folders(Path::new(DIR)).map_err(unlisted)?;
     let folders: Vec<PathBuf> =
         std::iter::once(DIR.into()).chain(inner.iter().map(|name| Path::new(DIR).join(name))).collect();
-    Recovery::new(fs, clock, Path::new(dir), &lineage()).also_in(&folders).watermark(watermark).run()
+    run(Recovery::new(fs, clock, Path::new(dir), &lineage()).also_in(&folders).watermark(watermark))
 }
 
 /// The segments there are, with what readers see of them.

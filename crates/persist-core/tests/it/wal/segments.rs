@@ -151,6 +151,28 @@ fn an_ancestors_lines_count_up_to_where_the_lineages_part() {
 }
 
 #[test]
+fn a_restored_store_whose_segment_lost_its_first_line_is_refused_or_salvaged_and_loses_no_other() {
+    let mut lineage = [Ancestor::present("old"), Ancestor::present(STORE)];
+    lineage[0].last_seq = Some(3);
+    let whole = segment(2, &[&[4, 5], &[6, 7], &[8]]);
+    let first_line = whole.iter().position(|byte| *byte == b'\n').unwrap();
+    for bit in 0..first_line as u64 * 8 {
+        let recover = |policy| {
+            let (fs, clock) = (SimFs::new(), clock());
+            fs.write_file(path(2), &whole);
+            fs.flip_bit(path(2), bit);
+            let recovery = Recovery::new(&fs, clock.as_ref(), DIR.as_ref(), &lineage).watermark(3);
+            recovery.policy(policy).run().map(|recovered| check::lines(&recovered))
+        };
+        let refused = recover(RecoveryPolicy::Strict).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "bit {bit}: {refused}");
+        let salvaged = recover(RecoveryPolicy::Salvage).unwrap();
+        let seqs: Vec<u64> = salvaged.into_iter().map(|(seq, _)| seq).collect();
+        assert_eq!(seqs, [5, 6, 7, 8], "bit {bit}");
+    }
+}
+
+#[test]
 fn a_watermark_may_be_anywhere() {
     for watermark in 0..40 {
         let fs = eight();

@@ -1,0 +1,75 @@
+//! The `persist` command: look at stores, read and write single records, and check what is on the disk.
+//!
+//! It is made of the public interface of the store crates and of the files that `docs/format.md` describes. `folder.rs`
+//! says what a folder is, `store.rs` opens one as its owner would, `output.rs` prints; each family of verbs has a file.
+//!
+//! Exit code 0: fine. 1: something was found, or it failed. 2: it was called wrongly.
+
+mod failure;
+mod folder;
+mod inspect;
+mod log;
+mod output;
+mod past;
+mod records;
+mod row;
+mod store;
+mod verify;
+mod wal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Output;
+
+/// Look at the stores of persist, read and write their records, check them.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say what a folder is and how its store stands; changes nothing, and works while a process has it open
+    Inspect(inspect::Args),
+    /// Check a store, all stores of a base folder, or a backup
+    Verify(verify::Args),
+    /// Look at the log; changes nothing, and works while a process has the store open
+    #[command(subcommand)]
+    Wal(wal::Verb),
+    /// List the keys
+    Keys(records::KeysArgs),
+    /// Print the records of a key
+    Get(records::GetArgs),
+    /// Write a record, durably
+    Put(records::PutArgs),
+    /// Remove a record, durably
+    Rm(records::RemoveArgs),
+    /// Print all that was ever written of an item; of a collection store
+    History(past::HistoryArgs),
+    /// Print all items as they stood at a moment; of a collection store
+    AsOf(past::AsOfArgs),
+}
+
+fn main() -> ExitCode {
+    let Cli { json, verb } = Cli::parse();
+    let output = Output::new(json);
+    let done = match verb {
+        Verb::Inspect(args) => inspect::run(&args, &output),
+        Verb::Verify(args) => verify::run(&args, &output),
+        Verb::Wal(verb) => wal::run(&verb, &output),
+        Verb::Keys(args) => records::keys(&args, &output),
+        Verb::Get(args) => records::get(&args, &output),
+        Verb::Put(args) => records::put(&args, &output),
+        Verb::Rm(args) => records::remove(&args, &output),
+        Verb::History(args) => past::history(&args, &output),
+        Verb::AsOf(args) => past::as_of(&args, &output),
+    };
+    done.unwrap_or_else(|failure| output.fail(&failure))
+}

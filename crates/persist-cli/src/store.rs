@@ -1,0 +1,181 @@
+//! Opens a store as its owner would, so that everything acknowledged is there, and closes it again.
+//!
+//! What the owner has configured is not written down, so the options here are those that lose nothing of it: the log that
+//! followers may still want is kept, and no backup goes, however old. The owner's next opening does as it is configured.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use persist_collection::{CollectionConfig, CollectionStore};
+use persist_core::Timestamp;
+use persist_core::clock::{Clock, SystemClock};
+use persist_core::timestamp::date_text;
+use persist_dated::{DatedConfig, DatedStore};
+use persist_kv::{KvConfig, KvStore};
+
+use crate::failure::{Failure, Result};
+use crate::folder::{Folder, date_folders, names, some};
+
+/// Longer than any follower is away.
+const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Which store is meant, and what it can't be asked for while it is closed.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct StoreArgs {
+    /// The folder of the store, or the base folder of dated stores
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The date, where PATH is the base folder of dated stores
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+/// What a store looks like, as far as its folder does not say.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Shape {
+    /// The DuckDB file, where it is not in the store's folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database: Option<PathBuf>,
+    /// An extra column of the store with its Arrow type, such as `seats=int64`; once for each, in their order
+    #[arg(long = "column", value_name = "NAME=TYPE", value_parser = column)]
+    pub(crate) columns: Vec<(String, String)>,
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    let column = text.split_once('=').ok_or("write NAME=TYPE, such as seats=int64")?;
+    Ok((column.0.to_owned(), column.1.to_owned()))
+}
+
+/// A store that is open.
+#[derive(Debug)]
+pub(crate) enum Store {
+    /// Of a date.
+    Dated(Box<DatedStore>),
+    /// Of items and their history.
+    Collection(Box<CollectionStore>),
+    /// Of keys and records.
+    Kv(Box<KvStore>),
+}
+
+impl StoreArgs {
+    /// The one store that is meant.
+    pub(crate) fn one(&self) -> Result<Folder> {
+        match Folder::find(&self.path, self.date.as_deref())? {
+            Folder::Dates(base, dates) => {
+                let message = format!("{} has {}: name one with --date", base.display(), some(&dates));
+                Err(Failure::Usage(message))
+            }
+            Folder::Backup(dir) => {
+                let message = format!("{} is a backup: it is restored, not read", dir.display());
+                Err(Failure::Unfit(message))
+            }
+            store => Ok(store),
+        }
+    }
+
+    /// Opens the one store that is meant.
+    pub(crate) fn open(&self) -> Result<Store> {
+        Store::open(&self.one()?, &self.shape)
+    }
+}
+
+impl Shape {
+    /// The configuration of a dated store.
+    pub(crate) fn dated(&self, base: &Path) -> DatedConfig {
+        let config = DatedConfig::new(base).keep_log(KEEP).extra_schema(self.columns.clone());
+        match &self.database {
+            Some(file) => config.db_path(absolute(file)),
+            None => config,
+        }
+    }
+
+    /// The configuration of a collection store.
+    pub(crate) fn collection(&self, dir: &Path) -> Result<CollectionConfig> {
+        let mut has_backup = false;
+        for date in date_folders(dir)? {
+            has_backup |= dir.join(date).join("manifest.json").exists();
+        }
+        let config = CollectionConfig::new(dir).keep_log(KEEP).extra_schema(self.columns.clone());
+        Ok(config.roll_at_midnight(false).retain_days(u32::MAX).backups(has_backup))
+    }
+
+    /// The configuration of a key-value store.
+    pub(crate) fn kv(&self, dir: &Path) -> KvConfig {
+        KvConfig::new(dir).keep_log(KEEP).extra_schema(self.columns.clone())
+    }
+
+    /// The database of a key-value store.
+    fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
+        if let Some(file) = &self.database {
+            return match file.exists() {
+                true => Ok(file.clone()),
+                false => Err(Failure::Unfit(format!("there is no {}", file.display()))),
+            };
+        }
+        let mut databases = names(dir)?;
+        databases.retain(|name| name.ends_with(".duckdb"));
+        match databases.as_slice() {
+            [one] => Ok(dir.join(one)),
+            found => {
+                let found = if found.is_empty() { "none" } else { "several" };
+                let message = format!(
+                    "which DuckDB file belongs to {}? There is {found} in the folder: name it with --database FILE",
+                    dir.display()
+                );
+                Err(Failure::Usage(message))
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Opens a store that is there; none is made.
+    pub(crate) fn open(folder: &Folder, shape: &Shape) -> Result<Self> {
+        match folder {
+            Folder::Dated { base, date } => Ok(Self::Dated(Box::new(DatedStore::open(date, shape.dated(base))?))),
+            Folder::Collection(dir) => {
+                // Not a new date's folder, if there is any.
+                let date = match date_folders(dir)?.pop() {
+                    Some(newest) => newest,
+                    None => today(),
+                };
+                let config = shape.collection(dir)?;
+                Ok(Self::Collection(Box::new(CollectionStore::open(&date, config)?)))
+            }
+            Folder::Kv(dir) => {
+                let database = shape.kv_database(dir)?;
+                Ok(Self::Kv(Box::new(KvStore::open(database, shape.kv(dir))?)))
+            }
+            Folder::Dates(..) | Folder::Backup(_) => {
+                Err(Failure::Unfit(format!("{} is {}: it can't be opened", folder.dir().display(), folder.name())))
+            }
+        }
+    }
+
+    /// Closes it: everything is in its database then.
+    pub(crate) fn close(self) -> Result<()> {
+        match self {
+            Self::Dated(store) => store.close()?,
+            Self::Collection(store) => store.close()?,
+            Self::Kv(store) => store.close()?,
+        }
+        Ok(())
+    }
+}
+
+/// The date in UTC.
+fn today() -> String {
+    date_text(now().to_offset_date_time().date())
+}
+
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_unix_micros(SystemClock::default().unix_micros())
+}
+
+/// A path that means the same wherever it is taken from.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,12 @@
+//! The `persist` command, run as a program on stores that the library made: healthy, in use, crashed, damaged.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
+
+mod command;
+mod folders;
+mod inspect;
+mod page;
+mod past;
+mod records;
+mod verify;
+mod wal;
