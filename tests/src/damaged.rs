@@ -66,7 +66,8 @@ pub(crate) fn own_logs<S: Subject>(_: &Setting, number: u64, counters: &mut Coun
         let hit = copy(left.dir.path())?;
         let logs = files_of(hit.path(), "wal");
         if logs.is_empty() {
-            return Err("a crash left no log of DuckDB's: nothing is at stake".to_owned());
+            // A checkpoint came just before the crash: this case has nothing at stake, which its count of damages tells.
+            return Ok(());
         }
         for log in logs {
             let what = match damage {

@@ -212,9 +212,9 @@ pub static ROWS: &[Row] = &[
         parts: &[
             tests(Store::Log, 10, &[dated("open::duckdbs_own_log_is_not_trusted_after_a_crash")]),
             cases(Store::Dated, damaged::own_logs::<DatedSubject>, 5, 1_000,
-                &[("damages", 50)], "whatever_becomes_of_duckdbs_own_log_all_is_there"),
+                &[("damages", 20)], "whatever_becomes_of_duckdbs_own_log_all_is_there"),
             cases(Store::Collection, damaged::own_logs::<CollectionSubject>, 5, 1_000,
-                &[("damages", 50)], "whatever_becomes_of_the_logs_of_a_collection_stores_databases_all_is_there"),
+                &[("damages", 20)], "whatever_becomes_of_the_logs_of_a_collection_stores_databases_all_is_there"),
         ],
     },
     Row {
