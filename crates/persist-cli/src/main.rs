@@ -5,17 +5,25 @@
 //!
 //! Exit code 0: fine. 1: something was found, or it failed. 2: it was called wrongly.
 
+mod backup;
+mod compact;
 mod failure;
 mod folder;
 mod inspect;
+mod interrupt;
 mod log;
 mod output;
 mod past;
+mod progress;
+mod rebuild;
 mod records;
+mod repair;
 mod row;
 mod store;
+mod tail;
 mod verify;
 mod wal;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -55,6 +63,16 @@ enum Verb {
     History(past::HistoryArgs),
     /// Print all items as they stood at a moment; of a collection store
     AsOf(past::AsOfArgs),
+    /// Mend a store that a crash, the disk or a hand has damaged
+    Repair(repair::Args),
+    /// Make the databases of a collection store anew, of its backups and log
+    Rebuild(rebuild::Args),
+    /// Back a store up into a folder of its own
+    Backup(backup::BackupArgs),
+    /// Make a store of a backup, or of a collection store as it stood at a moment
+    Restore(backup::RestoreArgs),
+    /// Merge what was flushed into the table itself, and let go of log
+    Compact(compact::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +88,11 @@ fn main() -> ExitCode {
         Verb::Rm(args) => records::remove(&args, &output),
         Verb::History(args) => past::history(&args, &output),
         Verb::AsOf(args) => past::as_of(&args, &output),
+        Verb::Repair(args) => repair::run(&args, &output),
+        Verb::Rebuild(args) => rebuild::run(&args, &output),
+        Verb::Backup(args) => backup::backup(&args, &output),
+        Verb::Restore(args) => backup::restore(&args, &output),
+        Verb::Compact(args) => compact::run(&args, &output),
     };
     done.unwrap_or_else(|failure| output.fail(&failure))
 }

@@ -107,7 +107,7 @@ fn check(folder: &Folder, shape: &Shape) -> Result<Checked> {
 }
 
 /// Compares memory, database and history, and closes the store. Answers how many records there are and what is wrong.
-fn compare(store: Store) -> Result<(u64, Vec<String>)> {
+pub(crate) fn compare(store: Store) -> Result<(u64, Vec<String>)> {
     let (verification, mut found) = match &store {
         Store::Dated(store) => (store.verify()?, Vec::new()),
         Store::Kv(store) => (store.verify()?, Vec::new()),

@@ -5,8 +5,10 @@
 mod command;
 mod folders;
 mod inspect;
+mod operations;
 mod page;
 mod past;
 mod records;
+mod tail;
 mod verify;
 mod wal;
