@@ -9,6 +9,7 @@ mod backup;
 mod compact;
 mod failure;
 mod folder;
+mod import;
 mod inspect;
 mod interrupt;
 mod log;
@@ -71,6 +72,8 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Make a store of a backup, or of a collection store as it stood at a moment
     Restore(backup::RestoreArgs),
+    /// Make records of the rows of a CSV or JSON Lines file; run again, it goes on where it was interrupted
+    Import(import::Args),
     /// Merge what was flushed into the table itself, and let go of log
     Compact(compact::Args),
 }
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Verb::Rebuild(args) => rebuild::run(&args, &output),
         Verb::Backup(args) => backup::backup(&args, &output),
         Verb::Restore(args) => backup::restore(&args, &output),
+        Verb::Import(args) => import::run(&args, &output),
         Verb::Compact(args) => compact::run(&args, &output),
     };
     done.unwrap_or_else(|failure| output.fail(&failure))

@@ -47,6 +47,9 @@ pub(crate) struct Shape {
     /// What opening does about a damaged log.
     #[arg(skip)]
     recovery: RecoveryPolicy,
+    /// Whether the database is made if it is not there.
+    #[arg(skip)]
+    is_new: bool,
     /// The disk, where somebody watches it.
     #[arg(skip)]
     watched: Option<Arc<dyn Fs>>,
@@ -116,6 +119,12 @@ impl Shape {
         Self { recovery, ..self.clone() }
     }
 
+    /// The same, for a key-value store that is made in a folder.
+    pub(crate) fn in_new_file(&self, dir: &Path) -> Self {
+        let database = self.database.clone().or_else(|| Some(dir.join("data.duckdb")));
+        Self { database, is_new: true, ..self.clone() }
+    }
+
     fn fs(&self) -> Arc<dyn Fs> {
         self.watched.clone().unwrap_or_else(|| Arc::new(Disk))
     }
@@ -151,7 +160,7 @@ impl Shape {
     /// The database of a key-value store.
     fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
         if let Some(file) = &self.database {
-            return match file.exists() {
+            return match file.exists() || self.is_new {
                 true => Ok(file.clone()),
                 false => Err(Failure::Unfit(format!("there is no {}", file.display()))),
             };
@@ -194,6 +203,25 @@ impl Store {
                 Err(Failure::Unfit(format!("{} is {}: it can't be opened", folder.dir().display(), folder.name())))
             }
         }
+    }
+
+    /// Bytes that wait to be flushed.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        match self {
+            Self::Dated(store) => store.stats().unflushed_bytes,
+            Self::Collection(store) => store.stats().unflushed_bytes,
+            Self::Kv(store) => store.stats().unflushed_bytes,
+        }
+    }
+
+    /// Brings all that was written into its database.
+    pub(crate) fn flush(&self) -> Result<()> {
+        match self {
+            Self::Dated(store) => store.flush()?,
+            Self::Collection(store) => store.flush()?,
+            Self::Kv(store) => store.flush()?,
+        }
+        Ok(())
     }
 
     /// What opening it found in its log.

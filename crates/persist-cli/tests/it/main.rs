@@ -4,6 +4,7 @@
 
 mod command;
 mod folders;
+mod import;
 mod inspect;
 mod operations;
 mod page;
