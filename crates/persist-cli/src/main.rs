@@ -7,6 +7,7 @@
 
 mod backup;
 mod compact;
+mod completions;
 mod failure;
 mod folder;
 mod import;
@@ -28,7 +29,7 @@ mod watched;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output::Output;
 
@@ -76,6 +77,8 @@ enum Verb {
     Import(import::Args),
     /// Merge what was flushed into the table itself, and let go of log
     Compact(compact::Args),
+    /// Print what a shell needs to complete the words of this command
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Verb::Backup(args) => backup::backup(&args, &output),
         Verb::Restore(args) => backup::restore(&args, &output),
         Verb::Import(args) => import::run(&args, &output),
+        Verb::Completions(args) => completions::run(&args, Cli::command(), &output),
         Verb::Compact(args) => compact::run(&args, &output),
     };
     done.unwrap_or_else(|failure| output.fail(&failure))

@@ -6,6 +6,7 @@ mod command;
 mod folders;
 mod import;
 mod inspect;
+mod long;
 mod operations;
 mod page;
 mod past;
