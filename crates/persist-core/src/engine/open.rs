@@ -11,13 +11,12 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use super::database::{Handle, set_logs_aside};
+use super::database::{Files, Handle, set_logs_aside};
 use super::folders;
 use super::keeper::{self, Keeper};
 use super::loading::InMemory;
-use super::pending::{Pending, Room};
 use super::rebuild::cure;
-use super::shared::{Engine, Figures, Shared, Threads};
+use super::shared::{Engine, Shared, Threads};
 use super::syncer::{Syncer, SyncerThread};
 use super::takeover::{self, Places, Takeover};
 use super::worker::{self, Worker};
@@ -32,6 +31,7 @@ use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
 use crate::planted::planted;
+use crate::protocol::{Figures, Pending, Room};
 use crate::record::Record;
 use crate::wal::{Archive, Log, LogOptions, Recovered, Recovery, RecoveryReport, new_store_id};
 
@@ -184,7 +184,7 @@ impl<M: Model> Engine<M> {
             pending,
             backed_up: AtomicU64::new(if keeps_backups { 0 } else { u64::MAX }),
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
-            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
+            database: Handle::new(Files::new(Arc::clone(&options.fs), location.database.clone(), table), database),
             options,
             worker,
             keeper,
