@@ -6,9 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::open::Location;
 use crate::duck::{Appender, Database, Table, is_invalidated, own_logs};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, is_there, remove_if_there, suffixed, sync_dir_of};
+use crate::identity::Identity;
 use crate::model::Model;
 use crate::planted::planted;
 use crate::protocol::{self, Append, Base, Entry, Merged, Place, Reached};
@@ -23,13 +25,16 @@ pub(super) type Handle = protocol::Handle<Files>;
 #[derive(Debug)]
 pub(super) struct Files {
     fs: Arc<dyn Fs>,
+    /// The store's folder, and what it is.
+    dir: PathBuf,
+    identity: Identity,
     path: PathBuf,
     table: Table,
 }
 
 impl Files {
-    pub(super) fn new(fs: Arc<dyn Fs>, path: PathBuf, table: Table) -> Self {
-        Self { fs, path, table }
+    pub(super) fn new(fs: Arc<dyn Fs>, location: &Location, identity: Identity, table: Table) -> Self {
+        Self { fs, dir: location.dir.clone(), identity, path: location.database.clone(), table }
     }
 
     /// Removes DuckDB's own logs that were set aside: the database is closed and whole without them.
@@ -53,6 +58,10 @@ impl Place for Files {
     fn open(&self) -> Result<Database> {
         set_logs_aside(self.fs.as_ref(), &self.path, &self.table)?;
         Database::open(self.fs.as_ref(), &self.path, &self.table)
+    }
+
+    fn note(&self, checkpointed: u64) -> Result<()> {
+        self.identity.note(self.fs.as_ref(), &self.dir, checkpointed)
     }
 }
 

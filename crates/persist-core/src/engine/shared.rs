@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+use super::database::{Files, Handle};
 use super::loading::InMemory;
 use super::syncer::Syncer;
-use super::database::{Files, Handle};
 use super::{keeper, worker};
 use crate::cache::Cache;
 use crate::config::Options;
@@ -18,9 +18,12 @@ use crate::extra::ExtraSchema;
 use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
-use crate::protocol::{Figures, Pending, Protocol};
+use crate::protocol::{Pending, Progress, Protocol};
 use crate::record::Record;
 use crate::wal::{Log, RecoveryReport};
+
+/// The most records in one transaction of a flush.
+const MAX_BATCH_RECORDS: usize = 20_000;
 
 /// A store's engine. Shared among threads by reference; it is [`Send`] and [`Sync`].
 ///
@@ -57,7 +60,7 @@ pub(super) struct Shared<M: Model> {
     pub(super) database: Handle,
     pub(super) worker: flume::Sender<worker::Command>,
     pub(super) keeper: flume::Sender<keeper::Chore<M>>,
-    pub(super) figures: Mutex<Figures>,
+    pub(super) figures: Progress,
 }
 
 impl<M: Model> Shared<M> {
@@ -71,6 +74,7 @@ impl<M: Model> Shared<M> {
             backed_up: &self.backed_up,
             fs: self.options.fs.as_ref(),
             keeps_log: !self.options.keep_log.is_zero(),
+            batch_records: MAX_BATCH_RECORDS,
         }
     }
 }

@@ -77,6 +77,12 @@ pub trait Place: Debug + Send + Sync {
     /// # Errors
     /// The database's.
     fn open(&self) -> Result<Self::Base>;
+
+    /// Notes durably, beside the file, that it has everything up to this `seq`.
+    ///
+    /// # Errors
+    /// The file system's.
+    fn note(&self, checkpointed: u64) -> Result<()>;
 }
 
 /// How far a base has come.

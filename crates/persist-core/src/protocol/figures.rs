@@ -1,6 +1,25 @@
 //! How far flushes, merges and checkpoints have come, as the store tells it.
 
+use std::ops::DerefMut;
 use std::time::Duration;
+
+use crate::sync::Mutex;
+
+/// The figures, shared by all threads.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Figures>);
+
+impl Progress {
+    /// Where a store begins.
+    pub fn new(figures: Figures) -> Self {
+        Self(Mutex::new(figures))
+    }
+
+    /// The figures, to be read or changed; to be held for a few instructions.
+    pub fn lock(&self) -> impl DerefMut<Target = Figures> + '_ {
+        self.0.lock()
+    }
+}
 
 /// What only the engine's threads change.
 #[derive(Debug, Clone, Default)]

@@ -19,7 +19,7 @@ mod pending;
 mod steps;
 
 pub use base::{Append, Base, Entry, Merged, Place, Reached};
-pub use figures::Figures;
+pub use figures::{Figures, Progress};
 pub use handle::Handle;
 pub use pending::{Pending, Room, Waiting, Window};
 pub use steps::Protocol;

@@ -310,7 +310,9 @@ mod tests {
     fn a_window_has_all_records_it_answers_for_or_says_where_the_queue_begins() {
         let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new(), ROOM);
         let window = |from, to, most| match pending.window(from, to, most) {
-            Window::Records(records, until) => Ok((records.iter().map(|record| record.seq()).collect::<Vec<_>>(), until)),
+            Window::Records(records, until) => {
+                Ok((records.iter().map(|record| record.seq()).collect::<Vec<_>>(), until))
+            }
             Window::BeginsAt(oldest) => Err(oldest),
         };
         assert_eq!(window(1, 7, 9), Err(Some(2)));

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use super::base::{Append, Base, Entry, Merged, Place};
-use super::figures::Figures;
+use super::figures::Progress;
 use super::handle::Handle;
 use super::pending::Pending;
 use crate::error::{Error, Result};
 use crate::fs::{Fs, sync_dir_of};
 use crate::planted::planted;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::wal::{Log, Reach};
+use crate::wal::{Log, Reach, Segment};
 
-/// The most records, and bytes of them, in one transaction.
-const MAX_BATCH_RECORDS: usize = 20_000;
+/// The most bytes of records in one transaction.
 const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// The delta is merged when it has this share of the main table, so that a row is rewritten a bounded number of times …
 const MERGE_SHARE: u64 = 4;
@@ -31,13 +29,15 @@ pub struct Protocol<'a, R: Entry, P: Place> {
     /// The base.
     pub database: &'a Handle<P>,
     /// How far all this has come.
-    pub figures: &'a Mutex<Figures>,
+    pub figures: &'a Progress,
     /// Up to this `seq` a backup has everything; beyond it segments stay.
     pub backed_up: &'a AtomicU64,
     /// The files of all of them.
     pub fs: &'a dyn Fs,
     /// Whether every segment is kept, compressed, for a time.
     pub keeps_log: bool,
+    /// The most records in one transaction.
+    pub batch_records: usize,
 }
 
 impl<R: Entry, P: Place> Protocol<'_, R, P> {
@@ -77,7 +77,7 @@ impl<R: Entry, P: Place> Protocol<'_, R, P> {
                     durable
                 }
             };
-            let batch = self.pending.batch(durable, MAX_BATCH_RECORDS, MAX_BATCH_BYTES);
+            let batch = self.pending.batch(durable, self.batch_records, MAX_BATCH_BYTES);
             let Some(last) = batch.last() else { return Ok(flushed) };
             let (watermark, at) = (last.seq(), last.at());
             let watermark = if planted("watermark-too-high") { self.log.last_seq() } else { watermark };
@@ -223,6 +223,14 @@ impl<R: Entry, P: Place> Protocol<'_, R, P> {
     /// The file system's; what could not be done is tried again by the next call.
     pub fn tidy_log(&self, watermark: u64) -> Result<()> {
         let watermark = if planted("remove-early") { self.figures.lock().watermark } else { watermark };
+        let is_covered = |segment: &Segment| segment.last_seq <= watermark;
+        if self.log.closed_segments().iter().any(is_covered) && !planted("removed-unnoted") {
+            // Without them nothing else would tell an older file of the base. Where there is no space for it, what goes next
+            // makes some.
+            if let Err(error) = self.database.place().note(watermark) {
+                tracing::warn!(%error, watermark, "cannot note how far the database goes");
+            }
+        }
         if !self.keeps_log {
             let backed_up = self.backed_up.load(Ordering::Acquire);
             let backed_up = if planted("backup-floor-ignored") { u64::MAX } else { backed_up };
