@@ -127,6 +127,9 @@ pub mod keys;
 pub mod lock;
 pub mod model;
 mod planted;
+#[cfg(any(feature = "duckdb", persist_schedules))]
+#[doc(hidden)]
+pub mod protocol;
 pub mod record;
 mod sync;
 pub mod timestamp;
