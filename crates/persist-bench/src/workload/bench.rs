@@ -8,12 +8,14 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, collection, flush, latest, prepare, query, read, record, recovery, verbs, write};
+use crate::workload::{
+    closed, collection, declared, flush, latest, prepare, query, read, record, recovery, verbs, write,
+};
 
 pub(super) const DATE: &str = "2013-01-01";
 
 /// The workloads of the report, and the queries, which only the targets ask for. Others run where they are asked for.
-pub(crate) const REPORTED: [&str; 24] = [
+pub(crate) const REPORTED: [&str; 30] = [
     "durable-1-thread",
     "durable-8-threads",
     "durable-64-threads",
@@ -38,6 +40,12 @@ pub(crate) const REPORTED: [&str; 24] = [
     "record-1k",
     "record-10k",
     "record-100k",
+    "table-insert-64-threads",
+    "table-load-100k",
+    "table-get-100k",
+    "table-find-100k",
+    "table-save-inserted-100k",
+    "table-save-updated-100k",
 ];
 
 /// How much is done.
@@ -105,7 +113,10 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     flush::at_large(bench, report)?;
     recovery::run(bench, report)?;
     closed::run(bench, report)?;
-    run_collection(bench, report)
+    run_collection(bench, report)?;
+    declared::inserts(bench, report)?;
+    declared::whole(bench, report, "100k", bench.scale.small)?;
+    declared::whole(bench, report, "1m", bench.scale.records)
 }
 
 fn run_collection(bench: &Bench, report: &mut Report) -> Result<()> {
