@@ -89,6 +89,7 @@ mod slot;
 mod state;
 mod stats;
 mod transaction;
+mod value;
 mod work;
 
 pub use cell::Type;

@@ -8,8 +8,9 @@ use persist_core::{Error, Result};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cell::{Cell, shortened};
+use crate::cell::{Cell, Seed, shortened};
 use crate::schema::Layout;
+use crate::value::RowReader;
 
 /// The values of a row, in the order of the columns.
 pub(crate) type Row = Arc<[Cell]>;
@@ -23,10 +24,13 @@ pub(crate) type Given = Vec<Option<Cell>>;
 /// `Input`, naming the table, and the column and value where it is one.
 pub(crate) fn parse(layout: &Layout, json: &str) -> Result<Given> {
     let fault = RefCell::new(None);
-    let mut reader = serde_json::Deserializer::from_str(json);
-    let given = Object { layout, fault: &fault }.deserialize(&mut reader);
-    let given = given.and_then(|given| reader.end().map(|()| given));
-    given.map_err(|error| match fault.take() {
+    let read = |quotes| {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let given = Object { layout, fault: &fault, quotes }.deserialize(&mut reader);
+        given.and_then(|given| reader.end().map(|()| given))
+    };
+    // Once more, to say what is wrong with which value: to keep the text of each takes longer.
+    read(false).or_else(|_| read(true)).map_err(|error| match fault.take() {
         Some(fault) => fault,
         None => Error::input(format!("table {}: {} is no record: {error}", layout.table(), shortened(json))),
     })
@@ -85,9 +89,9 @@ pub(crate) fn write(layout: &Layout, row: &[Cell], out: &mut String) {
 /// # Errors
 /// `Input`, where it is none.
 pub(crate) fn to<T: DeserializeOwned>(layout: &Layout, row: &[Cell]) -> Result<T> {
-    let mut text = String::with_capacity(128);
-    write(layout, row, &mut text);
-    serde_json::from_str(&text).map_err(|error| {
+    T::deserialize(RowReader { layout, row }).map_err(|error| {
+        let mut text = String::new();
+        write(layout, row, &mut text);
         let wanted = std::any::type_name::<T>();
         Error::input(format!("table {}: {} is no {wanted}: {error}", layout.table(), shortened(&text)))
             .with_source(error)
@@ -98,6 +102,8 @@ struct Object<'a> {
     layout: &'a Layout,
     /// What serde has no words for.
     fault: &'a RefCell<Option<Error>>,
+    /// The refusal of a value quotes it.
+    quotes: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -130,8 +136,12 @@ impl<'de> Visitor<'de> for Object<'_> {
             if slot.is_some() {
                 return Err(refuse(self.layout.refusal(&column.name, "it is given twice")));
             }
-            let value: &RawValue = map.next_value()?;
-            *slot = Some(self.layout.cell_of(at, value.get()).map_err(refuse)?);
+            *slot = Some(if self.quotes {
+                let value: &RawValue = map.next_value()?;
+                self.layout.cell_of(at, value.get()).map_err(refuse)?
+            } else {
+                map.next_value_seed(Seed(column.kind))?
+            });
         }
         Ok(given)
     }
