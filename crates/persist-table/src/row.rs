@@ -61,7 +61,12 @@ pub(crate) fn complete(layout: &Layout, given: Given) -> Result<Vec<Cell>> {
 
 /// Reads a record as the store wrote it, or as somebody wrote it in its place: a primary key must be there.
 pub(crate) fn parse_whole(layout: &Layout, json: &str) -> Result<Row> {
-    let cells = complete(layout, parse(layout, json)?)?;
+    whole(layout, parse(layout, json)?)
+}
+
+/// Makes a row, with its primary key, of what was given.
+pub(crate) fn whole(layout: &Layout, given: Given) -> Result<Row> {
+    let cells = complete(layout, given)?;
     if cells.get(layout.primary).is_none_or(Cell::is_null) {
         let name = layout.column(layout.primary).map_or("", |column| column.name.as_str());
         return Err(layout.refusal(name, "the primary key is missing"));
