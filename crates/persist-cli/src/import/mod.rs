@@ -19,10 +19,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use persist_core::lock::Lock;
 use serde::Serialize;
 
 use self::mapping::{Mapped, Mapping, Role};
-use self::position::{Begun, Position};
+use self::position::{Begun, POSITIONS, Position};
 use self::rejects::Rejects;
 use self::source::{Format, Place, Row, Source};
 use self::target::{Made, Model, Target};
@@ -101,15 +102,18 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         .rejects
         .as_ref()
         .map_or_else(|| persist_core::fs::suffixed(&file, ".rejects.jsonl"), |path| absolute(path));
+    // Another import of the file would go on from where this one began.
+    let lock = target.dir().join(format!("{POSITIONS}.lock"));
+    let _lock = Lock::acquire(&lock, "an import")?;
     let (mut position, is_resumed) = Position::load(&target.dir(), &file, options, rejects, args.anew)?;
     let resumed_at = is_resumed.then_some(position.at.line);
     let (was_done, before) = (position.is_done, position.at);
-    let mut rejects = Rejects::open(&position, args.anew)?;
+    let rejects = Rejects::open(&mut position, args.anew)?;
     position.check(&source)?;
     source.go_to(position.at)?;
     let interrupt = Interrupt::noted()?;
     let progress = Progress::of_bytes("importing", source.bytes());
-    let mut import = Import { target: &mut target, mapping, position: &mut position, rejects: &mut rejects };
+    let mut import = Import { target: &mut target, mapping, position: &mut position, rejects };
     let imported = import.all(&mut source, args.batch as usize, &interrupt, &progress);
     progress.end();
     // What was made is closed in order, whatever came after it.
@@ -129,7 +133,7 @@ struct Import<'a> {
     target: &'a mut Target,
     mapping: Mapping,
     position: &'a mut Position,
-    rejects: &'a mut Rejects,
+    rejects: Rejects,
 }
 
 impl Import<'_> {
@@ -181,7 +185,7 @@ impl Import<'_> {
             }));
         }
         rejected.sort_by_key(|(start, ..)| start.byte);
-        let bytes = self.rejects.add(source, &rejected, self.position.rejects_bytes)?;
+        let bytes = self.rejects.add(source, &rejected, self.position)?;
         self.position.done(rows, rejected.len() as u64, bytes)
     }
 }

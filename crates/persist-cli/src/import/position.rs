@@ -10,6 +10,8 @@ use super::source::{Place, Source};
 use crate::failure::{Failure, Result};
 
 const FORMAT: u32 = 1;
+/// What the names begin with of all that imports leave in a folder.
+pub(crate) const POSITIONS: &str = ".persist_import";
 
 /// How far an import has come.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(crate) struct Position {
     pub(crate) rejects: PathBuf,
     /// So long is the file of rejects.
     pub(crate) rejects_bytes: u64,
+    /// That file was begun, or was about to be.
+    pub(crate) has_rejects: bool,
     pub(crate) is_done: bool,
 }
 
@@ -66,7 +70,7 @@ impl Position {
     ) -> Result<(Self, bool)> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let id = crc32fast::hash(file.as_os_str().as_encoded_bytes());
-        let path = dir.join(format!(".persist_import-{name}-{id:08x}.json"));
+        let path = dir.join(format!("{POSITIONS}-{name}-{id:08x}.json"));
         if is_anew {
             remove_if_there(&Disk, &path)?;
         }
@@ -88,6 +92,7 @@ impl Position {
                 rejected: 0,
                 rejects,
                 rejects_bytes: 0,
+                has_rejects: false,
                 is_done: false,
             };
             return Ok((first, false));
@@ -112,14 +117,20 @@ impl Position {
         if found.rejects != rejects && found.rejects_bytes > 0 {
             return refuse(&format!("with --rejects {}", found.rejects.display()));
         }
-        Ok((Self { path, rejects, ..found }, true))
+        let has_rejects = found.has_rejects && found.rejects == rejects;
+        Ok((Self { path, rejects, has_rejects, ..found }, true))
     }
 
     /// Refuses a file that is not the same any more, as far as it was imported.
     pub(crate) fn check(&self, source: &Source) -> Result<()> {
         let (mut crc, to) = (crc32fast::Hasher::new(), self.end.unwrap_or(self.at.byte));
         let is_same = source.bytes() >= to && source.checksum(&mut crc, 0, to).is_ok() && crc.finalize() == self.crc;
-        if is_same || (to == 0 && self.crc == 0) {
+        // A last line without its end may have become longer.
+        let is_between_rows = || {
+            let last = source.text(to.saturating_sub(1), to)?;
+            Ok::<bool, Failure>(source.bytes() == to || last.is_empty())
+        };
+        if (is_same && is_between_rows()?) || (to == 0 && self.crc == 0) {
             return Ok(());
         }
         let message = format!(
@@ -142,8 +153,15 @@ impl Position {
         Ok(())
     }
 
-    /// Says, durably, that a batch is about to be made.
+    /// Says, durably, that the file of rejects is about to be begun.
+    pub(crate) fn begin_rejects(&mut self) -> Result<()> {
+        self.has_rejects = true;
+        self.save()
+    }
+
+    /// Says, durably, that a batch is about to be made. The last one that was begun may be begun once more.
     pub(crate) fn begin_batch(&mut self, begun: Begun) -> Result<()> {
+        self.begun.retain(|other| other.name != begun.name);
         self.begun.push(begun);
         self.save()
     }

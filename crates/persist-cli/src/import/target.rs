@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use persist_collection::IntoValue;
+use persist_core::data::{Rules, normalize_value};
 use persist_core::extra::ExtraType;
 use persist_core::fs::{Disk, make_durable_folder};
 use persist_core::timestamp::{IntoDate, date_text};
-use persist_core::{Error, ErrorKind, Event, Since, Subscription, Value};
+use persist_core::{Error, ErrorKind, Event, Record, Since, Subscription, Value};
 
 use super::mapping::{Mapped, Role};
-use super::position::Begun;
+use super::position::{Begun, POSITIONS};
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, names};
+use crate::folder::{Folder, is_date, names};
 use crate::store::{Shape, Store, absolute, refuse_owner};
 
 /// So many stores are open at once.
@@ -55,7 +57,7 @@ pub(crate) struct Made {
 impl Target {
     /// The store, or stores, at a path; with `new`, one may be made there.
     pub(crate) fn find(path: &Path, date: Option<&str>, new: Option<Model>, shape: &Shape) -> Result<Self> {
-        let is_empty = !path.exists() || (path.is_dir() && names(path)?.iter().all(|name| is_ours(name)));
+        let is_empty = !path.exists() || (path.is_dir() && is_unmade(path)?);
         let date = date.map(|date| date.into_date().map(date_text)).transpose()?;
         let target =
             |model, dir, date, is_base| Self { model, dir, date, is_base, shape: shape.clone(), open: Vec::new() };
@@ -147,7 +149,7 @@ impl Target {
     }
 
     /// Makes the rows for one store, as one step, and calls `begin` before it. With `begun` that has been called for them
-    /// before: they are made already, but the last such batch, which is looked for.
+    /// before: they are made already, but the last such batch, which is looked for, and begun once more if it is not there.
     pub(crate) fn make(
         &mut self,
         name: &str,
@@ -166,7 +168,7 @@ impl Target {
         let mut refused = unfit(rows, &columns);
         // The same in each store's own type.
         macro_rules! make {
-            ($store:expr, $row:ident, $put:ident => $said:expr, $part:ident => $is_same:expr) => {{
+            ($store:expr, $row:ident, $put:ident => $said:expr, $record:ident => $is_same:expr) => {{
                 let store = $store;
                 let mut batch = store.batch();
                 let mut taken = Vec::new();
@@ -190,12 +192,14 @@ impl Target {
                     Some(begun) => {
                         let changes = store.subscribe(Since::After(begun.after));
                         let mut changes = changes.map_err(|_| unclear(&folder, rows))?;
-                        is_made(&mut changes, &taken, |$row, $part| $is_same).ok_or_else(|| unclear(&folder, rows))?
+                        is_made(&mut changes, &taken, |$row, $record| $is_same).ok_or_else(|| unclear(&folder, rows))?
                     }
                 };
                 if !is_made && count > 0 {
-                    if begun.is_none() {
-                        begin(Begun { name: name.to_owned(), store: id, after: store.stats().last_seq, rows: count })?;
+                    // Also where it was begun: others may have written since.
+                    let now = Begun { name: name.to_owned(), store: id, after: store.stats().last_seq, rows: count };
+                    if begun.as_ref() != Some(&now) {
+                        begin(now)?;
                     }
                     batch.commit().map_err(|error| of_rows(error, rows))?;
                 }
@@ -214,17 +218,19 @@ impl Target {
                 store, row,
                 put => specials!(row, row.process.iter().fold(put, |put, name| put.process(name))),
                 // Where no column is it, a member of the data may be.
-                process => match &row.process {
-                    Some(name) => process.as_deref() == Some(name.as_str()),
-                    None => process.is_none() || row.data.get("process_name").is_some(),
+                record => match &row.process {
+                    Some(name) => record.part().as_deref() == Some(name.as_str()),
+                    None => record.part().is_none() || row.data.get("process_name").is_some(),
                 }
             ),
             Store::Collection(store) => make!(
                 store, row,
                 put => specials!(row, put.collection(&row.collection).item(&row.item).value(&row.value)),
-                name => (name.collection(), name.item()) == (row.collection.as_str(), row.item.as_str())
+                record => (record.part().collection(), record.part().item())
+                    == (row.collection.as_str(), row.item.as_str())
+                    && (&row.value).into_value().is_ok_and(|value| value == *record.typed_value())
             ),
-            Store::Kv(store) => make!(store, row, put => put, _part => { let _ = row; true }),
+            Store::Kv(store) => make!(store, row, put => put, _record => { let _ = row; true }),
         }
     }
 
@@ -242,21 +248,34 @@ impl Target {
 fn is_made<M: persist_core::Model>(
     changes: &mut Subscription<M>,
     rows: &[&Mapped],
-    is_same: impl Fn(&Mapped, &M::Part) -> bool,
+    is_same: impl Fn(&Mapped, &Record<M>) -> bool,
 ) -> Option<bool> {
     for row in rows {
         // What there is was durable when the store was opened.
         match changes.try_recv().ok()? {
-            Some(Event::Change(change)) => {
-                if change.key() != row.key || change.record().is_none() || !is_same(row, change.part()) {
-                    return Some(false);
-                }
-            }
+            Some(Event::Change(change)) => match change.record() {
+                Some(record) if record.key() == row.key && is_same(row, record) && has_members(record, &row.data)? => {}
+                _ => return Some(false),
+            },
             Some(_) => return None,
             None => return Some(false),
         }
     }
     Some(true)
+}
+
+/// Whether a record has all that a row's data says, as it stands or, where the store does that, normalized. A special
+/// field may come from another column.
+fn has_members<M: persist_core::Model>(record: &Record<M>, data: &Value) -> Option<bool> {
+    let normalized = normalize_value(data, &[], &Rules::default()).ok()?;
+    let normalized: Value = serde_json::from_str(&normalized.text).ok()?;
+    let stored = record.value().ok()?;
+    let is_special = |name: &str| ["timestamp", "username", "status", "process_name"].contains(&name);
+    let is_there = |(name, value): &(String, Value)| {
+        let there = stored.get(name);
+        is_special(name) || there == Some(value) || (there.is_some() && there == normalized.get(name))
+    };
+    Some(data.as_object()?.iter().all(is_there))
 }
 
 fn unclear(folder: &Folder, rows: &[Mapped]) -> Failure {
@@ -294,7 +313,23 @@ fn unfit(rows: &[Mapped], columns: &[(String, String)]) -> Vec<(usize, String)> 
     unfit
 }
 
-/// What an interrupted import leaves of a store that it was about to make.
-fn is_ours(name: &str) -> bool {
-    name.starts_with(".persist_import-") || name.starts_with(".lock")
+/// Whether a folder has at most what an interrupted import leaves of a store, or of dates, that it was about to make.
+fn is_unmade(dir: &Path) -> Result<bool> {
+    let names = names(dir)?;
+    if names.iter().any(|name| name == "store.json") {
+        return Ok(false);
+    }
+    // Opening the store finishes it.
+    if names.iter().any(|name| name == "store.json.tmp") {
+        return Ok(true);
+    }
+    for name in &names {
+        let is_left = name.starts_with(POSITIONS) || [".lock", ".new", ".tmp"].iter().any(|end| name.ends_with(end));
+        let is_unmade_date =
+            || Ok::<bool, Failure>(is_date(name) && dir.join(name).is_dir() && is_unmade(&dir.join(name))?);
+        if !is_left && !is_unmade_date()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

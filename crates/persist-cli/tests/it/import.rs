@@ -178,6 +178,13 @@ fn position(dir: &Path) -> Option<Value> {
 /// many states it was killed.
 fn kill_until_done(args: &[&str], dir: &Path, seed: u64) -> usize {
     let (mut rng, mut kills) = (Rng::new(seed), 0);
+    // While the first store is being made.
+    for _ in 0..4 {
+        let mut child = start(args);
+        std::thread::sleep(Duration::from_millis(rng.below(120)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
     loop {
         let before = position(dir);
         let mut child = start(args);
@@ -329,6 +336,92 @@ fn a_batch_that_was_begun_is_made_if_it_was_not_and_left_if_it_was() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("nobody can tell whether the rows from line 2 to 4"), "{ran:?}");
     assert_eq!(persist(["import", &csv, &path, "--anew"]).code, 0);
+}
+
+#[test]
+fn what_others_wrote_between_two_runs_is_not_taken_for_the_rows_nor_are_these_made_twice() {
+    let scratch = Scratch::new();
+    let dir = scratch.path().join("pairs");
+    let path = dir.to_str().unwrap().to_owned();
+    let store =
+        || KvStore::open(dir.join("data.duckdb"), KvConfig::new(&dir).keep_log(Duration::from_secs(3600))).unwrap();
+    let csv = file(&scratch, "rows.csv", "key,n,at\na,1,2025-01-15\nb,2,\n,3,\n");
+    let import = |rejects: &str| persist(["import", &csv, &path, "--new", "kv", "--rejects", rejects, "--json"]);
+    let now = || {
+        let store = store();
+        let of =
+            |key: &str| store.get(key).map(|record| (record.version(), record.field::<i64>("n").unwrap().unwrap()));
+        let now = [of("a"), of("b")];
+        store.close().unwrap();
+        now
+    };
+    // The batch is made, and nothing after it: there is no folder for the row that is rejected.
+    let nowhere = scratch.join("nowhere/rejects.jsonl");
+    assert_eq!(import(&nowhere).code, 1);
+    assert_eq!((now(), position(&dir).unwrap()["rows"].clone()), ([Some((1, 1)), Some((1, 2))], json!(0)));
+    let id = position(&dir).unwrap()["begun"][0]["store"].clone();
+    assert!(id.is_string(), "{:?}", position(&dir));
+    // As if it had not been, and others had then written the same keys.
+    let other = store();
+    other.store("a", &json!({"n": 7})).unwrap();
+    other.store("b", &json!({"n": 8})).unwrap();
+    other.close().unwrap();
+    rewind(&dir, |position| position["begun"] = json!([{"name": "", "store": id, "after": 2, "rows": 2}]));
+    // Made now, and interrupted again before anything says so.
+    assert_eq!(import(&nowhere).code, 1);
+    assert_eq!(now(), [Some((3, 1)), Some((3, 2))], "the rows are not there, or not once");
+    let ran = import(&scratch.join("rejects.jsonl"));
+    assert_eq!((ran.code, &ran.json()["rows"], &ran.json()["rejected"]), (1, &json!(2), &json!(1)), "{ran:?}");
+    assert_eq!(now(), [Some((3, 1)), Some((3, 2))], "the rows were made twice");
+}
+
+#[test]
+fn a_file_of_rejects_that_is_not_the_imports_stays_as_it_is() {
+    let scratch = Scratch::new();
+    kv(&scratch.path()).close().unwrap();
+    let path = scratch.arg();
+    let csv = file(&scratch, "rows.csv", "key,n\na,1\n,2\nb,3\n,4\n");
+    let notes = file(&scratch, "notes.jsonl", "{\"mine\":1}\n");
+    let run = |more: &[&str]| persist([&["import", &csv, &path, "--batch", "1", "--json"], more].concat());
+    for more in [&["--rejects", &notes][..], &["--rejects", &notes, "--anew"], &["--rejects", &csv, "--anew"]] {
+        let ran = run(more);
+        assert!(ran.code == 2 && ran.err.contains("is not what this import wrote"), "{ran:?}");
+    }
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "{\"mine\":1}\n");
+    assert_eq!(run(&[]).code, 1);
+    let rejects = scratch.join("rows.csv.rejects.jsonl");
+    let text = fs::read_to_string(&rejects).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    // Moved away, it begins once more; with --anew what is there is written again.
+    fs::remove_file(&rejects).unwrap();
+    fs::write(&csv, "key,n\na,1\n,2\nb,3\n,4\n,5\n").unwrap();
+    assert_eq!(run(&[]).code, 1);
+    let more = fs::read(&rejects).unwrap();
+    assert!(more.starts_with(b"{") && more.iter().filter(|byte| **byte == b'\n').count() == 1, "{more:?}");
+    assert_eq!(run(&["--anew"]).code, 1);
+    assert_eq!(fs::read_to_string(&rejects).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn two_imports_into_one_place_do_not_go_on_at_once() {
+    let scratch = Scratch::new();
+    kv(&scratch.path()).close().unwrap();
+    let csv = file(&scratch, "rows.csv", "key,n\na,1\n");
+    let _held = persist_core::lock::Lock::acquire(&scratch.path().join(".persist_import.lock"), "an import").unwrap();
+    let ran = persist(["import", &csv, &scratch.arg()]);
+    assert!(ran.code == 1 && ran.err.contains("an import"), "{ran:?}");
+}
+
+#[test]
+fn a_last_line_that_has_become_longer_is_no_row_of_its_own() {
+    let scratch = Scratch::new();
+    kv(&scratch.path()).close().unwrap();
+    let path = scratch.arg();
+    let csv = file(&scratch, "rows.csv", "key,n\na,12");
+    assert_eq!(persist(["import", &csv, &path]).code, 0);
+    fs::write(&csv, "key,n\na,1234\n").unwrap();
+    let ran = persist(["import", &csv, &path]);
+    assert!(ran.code == 1 && ran.err.contains("has changed"), "{ran:?}");
 }
 
 #[test]
