@@ -126,7 +126,8 @@ mod key;
 pub mod keys;
 pub mod lock;
 pub mod model;
-mod planted;
+#[doc(hidden)]
+pub mod planted;
 #[cfg(any(feature = "duckdb", persist_schedules))]
 #[doc(hidden)]
 pub mod protocol;
