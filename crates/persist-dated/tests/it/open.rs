@@ -68,7 +68,10 @@ fn a_store_whose_making_was_interrupted_is_made_to_the_end() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).close().unwrap();
     let folder = dir.path().join(DATE);
-    let id = |folder: &Path| fs::read_to_string(folder.join("store.json")).unwrap();
+    let id = |folder: &Path| {
+        let identity = fs::read_to_string(folder.join("store.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].clone()
+    };
     let before = id(&folder);
     // Before the last rename of all.
     fs::rename(folder.join("store.json"), folder.join("store.json.tmp")).unwrap();
