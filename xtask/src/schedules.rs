@@ -66,7 +66,7 @@ pub(crate) fn build(workspace: &Workspace, arguments: &[&str]) -> Result<Option<
     }
     let printed = String::from_utf8_lossy(&output.stdout);
     let messages = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let program = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?))).last();
+    let program = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?))).next_back();
     program.map(Some).context("cargo test names no program")
 }
 
