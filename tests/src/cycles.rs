@@ -8,6 +8,7 @@ use persist_test_utils::Subject;
 use persist_test_utils::oracle::Call;
 use serde_json::Map;
 
+use crate::folder::in_memory;
 use crate::process::{Running, STORE, Task, settings};
 use crate::rows::{Counters, Setting};
 
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// # Errors
 /// The promise that was broken.
 pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let dir = in_memory()?;
     let none = [(0, 0)].into_iter().collect();
     let child = Running::start::<S>(&setting.program, dir.path(), number, &none, Task::Cycle)?;
     match child.end(PATIENCE)? {

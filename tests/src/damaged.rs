@@ -10,6 +10,7 @@ use persist_dated::{Error, ErrorKind};
 use persist_test_utils::subject::{Row, Told};
 use persist_test_utils::{Rng, Settings, Subject};
 
+use crate::folder::in_memory;
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::stop::{act, chores, copy};
@@ -104,7 +105,7 @@ impl<S: Subject> Left<S> {
     /// A store that was closed, for odd numbers, or that a crash left with records in its log and in DuckDB's.
     fn new(number: u64) -> Result<Self, String> {
         let failed = |error: Error| format!("before any damage: {error}");
-        let (dir, elsewhere) = (temporary()?, temporary()?);
+        let (dir, elsewhere) = (in_memory()?, in_memory()?);
         let store = S::open(dir.path(), 1, &settings()).map_err(failed)?;
         let mut scripts = [Script::new(number)];
         let mut acts = |store: &S, from: u64| {
@@ -200,10 +201,6 @@ impl<S: Subject> Left<S> {
 
 fn settings() -> Settings {
     Settings { max_wal_size_bytes: 16 * 1024, ..Settings::default() }
-}
-
-fn temporary() -> Result<tempfile::TempDir, String> {
-    tempfile::tempdir().map_err(|error| error.to_string())
 }
 
 /// An error that tells of a damaged database.

@@ -18,6 +18,7 @@ use persist_test_utils::{FlakyDisk, Rng, Settings, Subject, copy_as_crash_leaves
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, json};
 
+use crate::folder::in_memory;
 use crate::rows::run::said;
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
@@ -169,7 +170,7 @@ impl<S: Subject> Broken<S> {
     fn new(number: u64, writers: u64) -> Result<Self, String> {
         hush();
         Ok(Self {
-            dir: tempfile::tempdir().map_err(|error| error.to_string())?,
+            dir: in_memory()?,
             number,
             scripts: (0..writers).map(|writer| Script::new(number * WRITERS + writer)).collect(),
             acknowledged: Arc::new((0..writers).map(|_| AtomicU64::new(0)).collect()),
@@ -212,9 +213,12 @@ impl<S: Subject> Broken<S> {
             self.act(store, place, besides)?;
         }
         if matches!(place, Some((_, Fault::Stop))) && came() {
+            // Another thread makes the copy, and may not be done.
+            let start = Instant::now();
             let before = loop {
                 match self.seen.before.lock().unwrap().take() {
                     Some(before) => break before,
+                    None if start.elapsed() > PATIENCE => return Err("I6: the copy is not made".to_owned()),
                     None => std::thread::sleep(Duration::from_millis(1)),
                 }
             };

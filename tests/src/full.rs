@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use persist_dated::{Error, ErrorKind};
 use persist_test_utils::{Kind, Mount, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
+use crate::folder::on_disk;
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::stop::{act, chores};
@@ -55,7 +56,7 @@ pub(crate) fn case<S: Subject>(_: &Setting, number: u64, counters: &mut Counters
     let (asked, left) = ASKED[(number % ASKED.len() as u64) as usize];
     let mount = Mount::new(Kind::Ext4, BYTES)?;
     // The chores of the scripts' own are done on another disk.
-    let elsewhere = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let elsewhere = on_disk()?;
     let mut full =
         Full { root: mount.path(), elsewhere: elsewhere.path(), number, scripts: [Script::<S>::new(number)] };
     let mut dir = full.root.join("store");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use persist_test_utils::{Rng, Subject, copy_as_crash_leaves_it};
 
+use crate::folder::on_disk;
 use crate::process::{Made, PATIENCE, Reached, Running, STORE, Said, Task, settings};
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
@@ -23,7 +24,7 @@ const KILLS_PER_FOLDER: u64 = 10;
 /// # Errors
 /// The promise that was broken.
 pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let folder = on_disk()?;
     let mut scripts = scripts::<S>();
     for kill in 0..KILLS_PER_FOLDER {
         let mut rng = Rng::new(number.wrapping_mul(KILLS_PER_FOLDER).wrapping_add(kill));
@@ -84,7 +85,7 @@ fn check<S: Subject>(
     scripts: &mut [Script<S>],
     counters: &mut Counters,
 ) -> Result<(), String> {
-    let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let copy = on_disk()?;
     let from = dir.join(STORE);
     std::fs::create_dir_all(&from).map_err(|error| error.to_string())?;
     copy_as_crash_leaves_it(&from, copy.path());

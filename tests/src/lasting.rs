@@ -15,6 +15,7 @@ use persist_test_utils::oracle::Call;
 use persist_test_utils::{FlakyDisk, Settings, Subject};
 use serde_json::json;
 
+use crate::folder::on_disk;
 use crate::rows::{Counters, Setting};
 
 const THREADS: u64 = 3;
@@ -41,7 +42,7 @@ const FAILS: [(&str, bool); 4] =
 /// The promise that was broken.
 pub(crate) fn case<S: Subject>(_: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let (what, fills) = FAILS[(number % FAILS.len() as u64) as usize];
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let dir = on_disk()?;
     let is_broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&is_broken);
     let disk = FlakyDisk::new(move |operation, path| {

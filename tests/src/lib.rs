@@ -11,6 +11,7 @@ mod damaged;
 mod dated;
 mod eio;
 mod faults;
+mod folder;
 pub mod fork;
 mod full;
 mod kill;

@@ -14,6 +14,7 @@ use persist_test_utils::subject::Row;
 use persist_test_utils::{Oracle, Rng, Settings, Subject, copy_as_crash_leaves_it, hostile_texts};
 use serde_json::json;
 
+use crate::folder::in_memory;
 use crate::rows::{Counters, Setting};
 
 /// So many names are a case.
@@ -25,7 +26,7 @@ const NAMES: usize = 25;
 /// The promise that was broken.
 pub(crate) fn case<S: Subject>(_: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let mut rng = Rng::new(number);
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let dir = in_memory()?;
     let mut names = hostile_texts(number, NAMES - 5);
     names.extend(["", "caf\u{e9}", "cafe\u{301}", "__HIVE_DEFAULT_PARTITION__"].map(str::to_owned));
     names.push("n".repeat(300));

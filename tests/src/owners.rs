@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use persist_dated::ErrorKind;
 use persist_test_utils::{Rng, Subject};
 
+use crate::folder::on_disk;
 use crate::process::{Reached, Running, STORE, Task, settings};
 use crate::rows::{Counters, Setting};
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The promise that was broken.
 pub(crate) fn case<S: Subject>(setting: &Setting, number: u64, counters: &mut Counters) -> Result<(), String> {
     let mut rng = Rng::new(number);
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let dir = on_disk()?;
     let none: Reached = (0..4).map(|writer| (writer, 0)).collect();
     let mut start = |task| Running::start::<S>(&setting.program, dir.path(), rng.next_u64(), &none, task);
     match number % 4 {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use persist_test_utils::{Kind, Mount, Rng, Subject, copy_as_crash_leaves_it};
 
+use crate::folder::on_disk;
 use crate::kill::{open_undamaged, reached, scripts};
 use crate::process::{Made, Reached, Running, STORE, Said, Task};
 use crate::rows::{Counters, Setting};
@@ -210,7 +211,7 @@ fn check<S: Subject>(
     scripts: &mut [Script<S>],
     counters: &mut Counters,
 ) -> Result<(), String> {
-    let (copy, here) = (tempfile::tempdir().map_err(|error| error.to_string())?, dir.join(STORE));
+    let (copy, here) = (on_disk()?, dir.join(STORE));
     // A copy is not closed before the next child opens what it is of.
     let store = if rng.chance(1, 3) {
         here

@@ -12,6 +12,7 @@ use std::time::Duration;
 use persist_dated::{Error, ErrorKind};
 use persist_test_utils::{FlakyDisk, Rng, Settings, Subject, copy_as_crash_leaves_it};
 
+use crate::folder::in_memory;
 use crate::rows::{Counters, Setting};
 use crate::script::Script;
 use crate::writer::{Chores, Ended, Says, Writer, find};
@@ -38,7 +39,7 @@ pub(crate) fn case<S: Subject>(_: &Setting, seed: u64, counters: &mut Counters) 
 /// What a workload leaves that stops at one of its operations, and how far it was acknowledged.
 pub(crate) fn crashed<S: Subject>(seed: u64, counters: &mut Counters) -> Result<(tempfile::TempDir, u64), String> {
     let mut rng = Rng::new(seed);
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let dir = in_memory()?;
     // Any operation, of as many as a workload takes, or any write of the log, of which a part is written.
     let any = rng.chance(1, 4);
     let (before, torn) = (rng.below(if any { 260 } else { 35 }), 200 + rng.index(2_300));
@@ -74,7 +75,7 @@ pub(crate) fn stopping(before: u64, counts: impl Fn(&str, &Path) -> bool + Send 
 
 /// A copy of a folder as a crash leaves it.
 pub(crate) fn copy(dir: &Path) -> Result<tempfile::TempDir, String> {
-    let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let copy = in_memory()?;
     copy_as_crash_leaves_it(dir, copy.path());
     Ok(copy)
 }
@@ -101,7 +102,7 @@ pub(crate) fn recovers<S: Subject>(
 
 /// Does some more of the first script, none of which may be refused.
 pub(crate) fn goes_on<S: Subject>(store: &S, scripts: &mut [Script<S>]) -> Result<(), String> {
-    let elsewhere = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let elsewhere = in_memory()?;
     let (script, reached) = (&scripts[0], AtomicU64::new(scripts[0].done));
     let rng = Rng::new(script.done);
     match act(store, script.clone(), rng, chores(elsewhere.path()), &reached, |done| done < MORE)? {

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::duckdb::Duckdb;
+use crate::schedules;
 use crate::workspace::Workspace;
 
 /// The bugs, what each does, and the test that finds it, from the root of the workspace.
@@ -44,6 +45,9 @@ enum Ending {
     Failed,
     Hung,
 }
+
+/// The program of the tests under chosen schedules, which is built apart.
+const SCHEDULES: &str = "schedules";
 
 /// The test programs by package and name.
 type Programs = BTreeMap<(String, String), PathBuf>;
@@ -103,6 +107,10 @@ fn build(workspace: &Workspace, duckdb: &Duckdb, bugs: &[Bug]) -> Result<Program
         bail!("the tests did not build");
     }
     let mut programs = Programs::new();
+    if let Some(bug) = bugs.iter().find(|bug| bug.test.program == SCHEDULES) {
+        let program = schedules::build(workspace, &["--features=planted"])?.context("the schedules did not build")?;
+        programs.insert((bug.test.package.clone(), SCHEDULES.to_owned()), program);
+    }
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Ok(message) = serde_json::from_str::<Value>(line) else { continue };
         let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);

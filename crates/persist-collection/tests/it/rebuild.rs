@@ -258,12 +258,16 @@ fn newest_records_of_a_longer_history_are_gone_for_good_once_it_is_open() {
     let store = open();
     write(&store, &clock, 1, 20);
     store.close().unwrap();
-    let short = fs::read(dir.join(HISTORY)).unwrap();
+    let (short, of_that_time) = (fs::read(dir.join(HISTORY)).unwrap(), fs::read(dir.join("store.json")).unwrap());
     let store = open();
     store.put("ghost").data(&json!({})).unwrap();
     write(&store, &clock, 2, 20);
     store.close().unwrap();
     fs::write(dir.join(HISTORY), short).unwrap();
+    // No log is left to tell.
+    let older = CollectionStore::open(DATES[0], at(&dir, &clock)).map(drop).unwrap_err();
+    assert!(older.kind() == ErrorKind::Corrupt && older.to_string().contains("an older file"), "{older}");
+    fs::write(dir.join("store.json"), of_that_time).unwrap();
 
     let store = open();
     let ahead = base.path().join("ahead");

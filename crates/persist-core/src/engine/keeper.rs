@@ -23,6 +23,8 @@ use crate::planted::planted;
 const PAUSE: u32 = 4;
 /// How soon a chore that was refused or failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// A merge that keeps failing, which may take long each time, is tried again at growing intervals up to this.
+const LAST_RETRY: Duration = Duration::from_secs(60);
 /// How often, at most, the keeper tries again to have a checkpoint when somebody waits for it.
 const CHECKPOINT_TRIES: u32 = 50;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
@@ -60,6 +62,8 @@ pub(super) struct Keeper<M: Model> {
     chores: flume::Receiver<Chore<M>>,
     /// Until then no checkpoint begins that can wait.
     pause_until: Duration,
+    /// When a merge that failed is tried again, and after how long.
+    merge_again: Option<(Duration, Duration)>,
     /// The log's former folder, where a backup is to be made, and from when on.
     former: Option<(PathBuf, Duration)>,
 }
@@ -76,7 +80,7 @@ impl<M: Model> Task for Keeper<M> {
 impl<M: Model> Keeper<M> {
     pub(super) fn new(shared: Arc<Shared<M>>, chores: flume::Receiver<Chore<M>>) -> Self {
         let pause_until = shared.options.clock.monotonic();
-        Self { shared, chores, pause_until, former: None }
+        Self { shared, chores, pause_until, merge_again: None, former: None }
     }
 
     fn work(&mut self) {
@@ -157,28 +161,43 @@ impl<M: Model> Keeper<M> {
 
     fn tidy_database(&mut self) -> Result<Option<Duration>> {
         let mut checkpoint = self.shared.protocol().has_superfluous_segments();
-        let mut merged = Ok(());
+        let mut merged = Ok(None);
         if self.shared.protocol().is_merge_due() {
             // A base that can't be merged keeps nothing from being checkpointed: the log would grow without end.
-            merged = self.shared.merge();
-            checkpoint |= merged.is_ok();
+            merged = self.merge();
+            checkpoint |= matches!(merged, Ok(None));
             if planted("merge-before-checkpoint") {
                 merged = Ok(merged?);
             }
         }
         if !checkpoint {
-            return merged.map(|()| None);
+            return merged;
         }
         let start = self.shared.options.clock.monotonic();
         let pause = self.pause_until.saturating_sub(start);
         if !pause.is_zero() {
-            return merged.map(|()| Some(pause));
+            return merged.map(|wait| wait.into_iter().chain([pause]).min());
         }
         let granted = self.shared.checkpoint();
         let end = self.shared.options.clock.monotonic();
         self.pause_until = end.saturating_add(end.saturating_sub(start).saturating_mul(PAUSE));
         let again = (!granted?).then_some(RETRY);
-        merged.map(|()| again)
+        merged.map(|wait| [wait, again].into_iter().flatten().min())
+    }
+
+    /// Merges, if it is not too soon after one that failed: then it answers how long to wait.
+    fn merge(&mut self) -> Result<Option<Duration>> {
+        let clock = Arc::clone(&self.shared.options.clock);
+        let before = self.merge_again;
+        if let Some((at, _)) = before.filter(|(at, _)| *at > clock.monotonic()) {
+            return Ok(Some(at.saturating_sub(clock.monotonic())));
+        }
+        let merged = self.shared.merge();
+        self.merge_again = merged.is_err().then(|| {
+            let wait = before.map_or(RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
+            (clock.monotonic().saturating_add(wait), wait)
+        });
+        merged.map(|()| None)
     }
 }
 

@@ -201,11 +201,29 @@ impl<M: Model> Engine<M> {
             // All of the log is kept meanwhile.
             tracing::warn!(%error, "the backups could not be looked through");
         }
-        let threads = Threads {
-            worker: spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?,
-            keeper: spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores))?,
-            syncer: spawn("persist-sync", SyncerThread(Arc::clone(&shared)))?,
+        // Where one can't be had, those that run would keep the store and its locks.
+        let ended = |threads: Vec<thread::JoinHandle<()>>| {
+            shared.send(worker::Command::Stop);
+            shared.charge(keeper::Chore::Stop);
+            // They say themselves what they die of.
+            threads.into_iter().for_each(|thread| drop(thread.join()));
         };
+        let worker = spawn("persist-flush", Worker::new(Arc::clone(&shared), commands))?;
+        let keeper = match spawn("persist-keep", Keeper::new(Arc::clone(&shared), chores)) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                ended(vec![worker]);
+                return Err(error);
+            }
+        };
+        let syncer = match spawn("persist-sync", SyncerThread(Arc::clone(&shared))) {
+            Ok(syncer) => syncer,
+            Err(error) => {
+                ended(vec![worker, keeper]);
+                return Err(error);
+            }
+        };
+        let threads = Threads { worker, keeper, syncer };
         if !recovered.is_empty() {
             shared.send(worker::Command::Recovered);
         }

@@ -75,8 +75,11 @@ impl<M: Model> Engine<M> {
 
     /// Makes all writes so far durable, whatever their durability.
     ///
+    /// It answers for what was written, not for what may come: where all of it is durable, a store that takes no more writes
+    /// answers so as well.
+    ///
     /// # Errors
-    /// [`Poisoned`](ErrorKind::Poisoned).
+    /// [`Poisoned`](ErrorKind::Poisoned) where a write so far is in doubt.
     pub fn sync(&self) -> Result<()> {
         self.shared.log.sync()
     }

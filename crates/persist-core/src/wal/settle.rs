@@ -83,12 +83,12 @@ impl Recovery<'_> {
 
     /// Reports what of a segment is left out, and keeps a copy of it beside.
     fn keep_aside(&self, scan: &Scan, verdict: &Verdict, report: &mut RecoveryReport) -> Result<()> {
-        if is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict)) {
+        if is_kept_whole(scan, verdict) {
             replace(self.fs, &self.beside(scan, ".broken"), &scan.bytes)?;
         }
         report.left_out.reserve(scan.unreadable.len());
         for mut left_out in Self::left_out(scan, verdict) {
-            left_out.kept_as = self.keep(scan, &left_out)?;
+            left_out.kept_as = self.keep(scan, &left_out, verdict)?;
             tracing::warn!(?left_out, "recovery left out a stretch of the log");
             if !planted("torn-unreported") {
                 report.left_out.push(left_out);
@@ -120,7 +120,7 @@ impl Recovery<'_> {
     }
 
     /// Keeps a copy of what is left out, and answers where it is.
-    fn keep(&self, scan: &Scan, left_out: &LeftOut) -> Result<Option<PathBuf>> {
+    fn keep(&self, scan: &Scan, left_out: &LeftOut, verdict: &Verdict) -> Result<Option<PathBuf>> {
         match left_out.cause {
             Cause::Damaged => Ok(Some(self.beside(scan, ".broken"))),
             Cause::Torn => {
@@ -130,7 +130,7 @@ impl Recovery<'_> {
                 replace(self.fs, &path, bytes.unwrap_or_default())?;
                 Ok(Some(path))
             }
-            Cause::Superfluous => Ok(None),
+            Cause::Superfluous => Ok(is_kept_whole(scan, verdict).then(|| self.beside(scan, ".broken"))),
         }
     }
 
@@ -215,6 +215,11 @@ impl Recovered {
 fn is_broken(scan: &Scan, verdict: &Verdict) -> bool {
     let is_left_out = |seq| seq > verdict.last || verdict.has_dropped(seq);
     verdict.damaged && (!scan.unreadable.is_empty() || scan.lines.iter().any(|place| is_left_out(place.seq)))
+}
+
+/// Whether a copy of the whole segment is kept.
+fn is_kept_whole(scan: &Scan, verdict: &Verdict) -> bool {
+    is_broken(scan, verdict) || (scan.void.is_some() && is_cut(scan, verdict))
 }
 
 /// Whether something of a segment has to go, so that the next recovery does not find it after other lines.

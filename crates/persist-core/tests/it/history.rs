@@ -273,7 +273,7 @@ fn newest_records_that_are_missing_or_of_another_time_are_made_anew() {
     store.write(Remove::new("k1", ("c0".into(), "i0".into())), None).unwrap();
     naive.add("k1/c0/i0", None);
     store.close().unwrap();
-    let earlier = dir.path().join("earlier");
+    let (earlier, earlier_note) = (dir.path().join("earlier"), std::fs::read(dir.path().join("store.json")).unwrap());
     std::fs::copy(&history, &earlier).unwrap();
 
     std::fs::remove_file(&latest).unwrap();
@@ -285,6 +285,7 @@ fn newest_records_that_are_missing_or_of_another_time_are_made_anew() {
 
     // An older history beside newer records: what it lacks is in no file any more.
     std::fs::rename(&earlier, &history).unwrap();
+    std::fs::write(dir.path().join("store.json"), earlier_note).unwrap();
     naive.0.pop();
     check(&open(dir.path()), &naive);
 }

@@ -68,7 +68,10 @@ fn a_store_whose_making_was_interrupted_is_made_to_the_end() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).close().unwrap();
     let folder = dir.path().join(DATE);
-    let id = |folder: &Path| fs::read_to_string(folder.join("store.json")).unwrap();
+    let id = |folder: &Path| {
+        let identity = fs::read_to_string(folder.join("store.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].clone()
+    };
     let before = id(&folder);
     // Before the last rename of all.
     fs::rename(folder.join("store.json"), folder.join("store.json.tmp")).unwrap();
@@ -206,6 +209,30 @@ fn a_missing_or_damaged_database_is_refused() {
     fs::write(&database, bytes).unwrap();
     let error = DatedStore::open(DATE, quiet(dir.path())).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Database), "{error}");
+}
+
+#[test]
+fn a_database_of_some_time_ago_is_refused_where_no_log_is_left_to_tell() {
+    let dir = tempfile::tempdir().unwrap();
+    let (database, note) = (dir.path().join(DATE).join("data.duckdb"), dir.path().join(DATE).join("store.json"));
+    let write = |n: u64| {
+        let store = open(dir.path());
+        store.put(&format!("k{n}")).data(&json!({"n": n})).unwrap();
+        store.close().unwrap();
+    };
+    write(1);
+    let of_that_time = [&database, &note].map(|path| fs::read(path).unwrap());
+    write(2);
+    fs::write(&database, &of_that_time[0]).unwrap();
+    assert!(segments(dir.path()).is_empty());
+    for _ in 0..2 {
+        let error = DatedStore::open(DATE, quiet(dir.path())).unwrap_err();
+        let told = error.to_string();
+        assert!(error.kind() == ErrorKind::Corrupt && told.contains("ends at record 1 and had 2"), "{error}");
+    }
+    // All of that time is a store of that time.
+    fs::write(&note, &of_that_time[1]).unwrap();
+    assert_eq!(open(dir.path()).len(), 1);
 }
 
 #[test]

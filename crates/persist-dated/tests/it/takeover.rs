@@ -282,6 +282,93 @@ fn what_another_hand_puts_into_an_interrupted_takeover_is_not_replaced() {
     }
 }
 
+/// A database of the original's with a log of DuckDB's, which ends with the commit of a row of this key. Answers the database
+/// and where that commit begins.
+fn with_last_commit(base: &Path, key: &str) -> (PathBuf, u64) {
+    let database = base.join(DATE).join("data.duckdb");
+    let connection = Connection::open(&database).unwrap();
+    connection.execute_batch("PRAGMA disable_checkpoint_on_shutdown; SET checkpoint_threshold = '1TB'").unwrap();
+    let insert = |key: &str| {
+        let sql = "INSERT INTO storage BY NAME (SELECT * REPLACE (? AS key) FROM storage LIMIT 1)";
+        assert_eq!(connection.execute(sql, [key]).unwrap(), 1);
+    };
+    insert("before");
+    let begins = fs::metadata(own_log(&database)).unwrap().len();
+    insert(key);
+    assert!(fs::metadata(own_log(&database)).unwrap().len() > begins);
+    (database, begins)
+}
+
+fn own_log(database: &Path) -> PathBuf {
+    database.with_extension("duckdb.wal")
+}
+
+#[test]
+fn duckdbs_log_of_the_original_may_be_cut_or_damaged_anywhere_in_its_last_commit() {
+    let original = Original::new();
+    let base = original.base("closed");
+    let (database, begins) = with_last_commit(&base, "last");
+    let whole = fs::read(own_log(&database)).unwrap();
+    let (mut with, mut without, mut refused) = (0, 0, 0);
+    let mut judge = |bytes: &[u8], is_whole: bool, what: &str| {
+        let hit = tempfile::tempdir().unwrap();
+        copy_as_crash_leaves_it(&base, hit.path());
+        let hit_database = hit.path().join(DATE).join("data.duckdb");
+        fs::write(own_log(&hit_database), bytes).unwrap();
+        // DuckDB alone shows for each byte what it makes of it; a takeover takes long.
+        let found: Result<Vec<bool>, String> = if is_whole {
+            let opened = DatedStore::open(DATE, quiet(hit.path()));
+            // Whoever looks first is not told of an opening that came back.
+            assert!(!hit.path().join(DATE).join("data.duckdb.opening").exists(), "{what}");
+            let kinds = [ErrorKind::Corrupt, ErrorKind::Database];
+            assert!(opened.as_ref().err().is_none_or(|error| kinds.contains(&error.kind())), "{what}: {opened:?}");
+            let has = |store: DatedStore| ["before", "last"].map(|key| store.get_key(key).len() == 1).to_vec();
+            opened.map(has).map_err(|error| error.to_string())
+        } else {
+            let count = "SELECT count(*) = 1 FROM storage WHERE key = ?";
+            let has = |connection: Connection| {
+                ["before", "last"].iter().map(|key| connection.query_row(count, [key], |row| row.get(0))).collect()
+            };
+            Connection::open(&hit_database).and_then(has).map_err(|error| error.to_string())
+        };
+        match found.as_deref() {
+            Ok([before, last]) => {
+                assert!(before, "{what}: what was committed before is gone");
+                (with, without) = (with + u32::from(*last), without + u32::from(!last));
+            }
+            Ok(_) => unreachable!(),
+            Err(_) => refused += 1,
+        }
+    };
+    judge(&whole, true, "whole");
+    for at in begins as usize..whole.len() {
+        judge(&whole[..at], at % 64 == 0, &format!("cut at {at}"));
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        judge(&flipped, at % 64 == 32, &format!("flipped at {at}"));
+    }
+    assert!(with > 0 && without > 0 && refused > 0, "{with} with, {without} without, {refused} refused");
+}
+
+#[test]
+fn a_log_of_duckdbs_over_which_the_process_dies_is_not_opened_for_ever() {
+    let original = Original::new();
+    let base = original.base("closed");
+    let (database, _) = with_last_commit(&base, "last");
+    let begun = base.join(DATE).join("data.duckdb.opening");
+    // As processes leave it that died within DuckDB.
+    fs::write(&begun, "...").unwrap();
+    for _ in 0..2 {
+        let error = DatedStore::open(DATE, quiet(&base)).unwrap_err();
+        let told = error.to_string();
+        assert!(error.kind() == ErrorKind::Corrupt && told.contains("has died 3 times"), "{error}");
+        assert!(told.contains("data.duckdb.opening") && own_log(&database).exists(), "{error}");
+    }
+    fs::write(&begun, "..").unwrap();
+    assert_eq!(open(&base).get_key("last").len(), 1);
+    assert!(!begun.exists());
+}
+
 #[test]
 fn a_torn_last_line_is_left_out_and_reported() {
     for torn in ["{\"key\": \"torn\", \"process_na", "{\"key\": \"torn\", \"data\"\n", "\0\0\0\0"] {

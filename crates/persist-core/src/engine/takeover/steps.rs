@@ -22,7 +22,7 @@ use crate::config::Options;
 use crate::data::{Given, Kind, Resolved, Rules, Special, normalize};
 use crate::duck::{Database, Loaded, Table, own_logs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Access, Fs, is_there, suffixed, sync_dir_of};
+use crate::fs::{Access, Fs, is_there, remove_if_there, suffixed, sync_dir_of, write_all_at};
 use crate::identity::Identity;
 use crate::key::Key;
 use crate::keys;
@@ -32,6 +32,10 @@ use crate::timestamp::Timestamp;
 use crate::wal::{RecoveryReport, SegmentId, new_store_id};
 
 const KEPT: &str = ".taken-over";
+/// What is beside the original's database while DuckDB reads its log: a byte for each time.
+const BEGUN: &str = ".opening";
+/// So often does an opening try whether it survives that: a crash may have another reason.
+const MOST_TRIES: u64 = 3;
 /// Records go into our database by so many at a time.
 const BATCH: usize = 20_000;
 
@@ -87,6 +91,33 @@ fn rename(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
     sync_dir_of(fs, to)
 }
 
+/// Opens the original's database, whose own log DuckDB reads then. Over a damaged one it has been seen to abort the process:
+/// that is not to happen at each start for ever.
+fn open_original(fs: &dyn Fs, database: &Path, table: &Table) -> Result<Option<Database>> {
+    if !own_logs(database).iter().try_fold(false, |any, log| Ok(any | is_there(fs, log)?))? {
+        return Database::open_original(fs, database, table);
+    }
+    let begun = suffixed(database, BEGUN);
+    let unwritten = |error| Error::io("cannot write", &begun, error);
+    let access = if is_there(fs, &begun)? { Access::Write } else { Access::CreateNew };
+    let file = fs.open(&begun, access).map_err(unwritten)?;
+    let tries = file.len().map_err(unwritten)?;
+    if tries >= MOST_TRIES {
+        let message = format!(
+            "{} has a log of DuckDB's over which the process has died {tries} times. To try once more, remove {}; to go on \
+             without what only that log has, move it away",
+            database.display(),
+            begun.display()
+        );
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    write_all_at(file.as_ref(), tries, b".").map_err(unwritten)?;
+    drop(file);
+    let opened = Database::open_original(fs, database, table);
+    remove_if_there(fs, &begun)?;
+    opened
+}
+
 /// A takeover under way: everything the original's folder holds, read and settled.
 #[derive(Debug)]
 pub(in crate::engine) struct Takeover<M: Model> {
@@ -106,7 +137,7 @@ impl<M: Model> Takeover<M> {
     /// or deeper than the rules allow; as [`lines::read`] and [`Database::open`].
     pub(in crate::engine) fn read(places: Places<'_>, table: &Table, options: &Options) -> Result<Option<Self>> {
         let fs = options.fs.as_ref();
-        let Some(original) = Database::open_original(fs, places.database, table)? else { return Ok(None) };
+        let Some(original) = open_original(fs, places.database, table)? else { return Ok(None) };
         let names = fs.list(places.dir).map_err(|error| Error::io("cannot list", places.dir, error))?;
         let mut segments: Vec<_> = names.iter().filter_map(|name| SegmentId::parse(name)).collect();
         segments.sort_unstable();
