@@ -5,7 +5,7 @@ use std::process::Command;
 
 use fork::{Fork, fork, waitpid};
 use persist_table::{Database, Durability, ErrorKind, Result, Rows, col};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Student, names, quiet, student};
 
@@ -30,19 +30,24 @@ fn in_child(db: Database, students: &Rows<Student>) -> std::result::Result<(), S
     refused("compact", db.compact())?;
     refused("checkpoint", db.checkpoint().map(drop))?;
     refused("a new table", db.create_table(crate::model::schema("new")).map(drop))?;
-    refused("loading", db.rows::<serde_json::Value>("other").and_then(|rows| rows.count()).map(drop))?;
+    refused("loading", db.rows::<Value>("unloaded").and_then(|rows| rows.count()).map(drop))?;
     refused("drop_table", db.drop_table("student"))?;
     refused("close", db.close())
 }
 
 fn process(base: &Path) {
     let db = Database::open("university", quiet(base)).unwrap();
-    db.create_table(crate::model::schema("other")).unwrap();
+    for table in ["other", "unloaded"] {
+        db.create_table(crate::model::schema(table)).unwrap();
+    }
     db.close().unwrap();
     let db = Database::open("university", quiet(base)).unwrap();
     let students = db.table::<Student>().unwrap();
     students.insert(&student("Alice", 1.0)).unwrap();
     db.save().unwrap();
+    // A table that could be saved, as all of its rows are durable.
+    db.rows::<Value>("other").unwrap().insert(&json!({"team": 1})).unwrap();
+    let files = names(base, "data");
     // One that is not saved, and one that is not even known to be durable.
     students.insert(&student("Bob", 1.0)).unwrap();
     students.durability(Durability::Os).insert(&student("Carol", 1.0)).unwrap();
@@ -62,7 +67,8 @@ fn process(base: &Path) {
         ErrorKind::Locked,
         "the lock went with it"
     );
-    assert_eq!(names(base, "schema"), ["other.schema.json", "student.schema.json"]);
+    assert_eq!(names(base, "schema"), ["other.schema.json", "student.schema.json", "unloaded.schema.json"]);
+    assert_eq!(names(base, "data"), files, "the child has saved a table");
     students.insert(&student("Dan", 1.0)).unwrap();
     db.close().unwrap();
     let db = Database::open("university", quiet(base)).unwrap();
