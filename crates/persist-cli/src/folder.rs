@@ -96,7 +96,8 @@ impl Folder {
         let has = |name: &str| path.join(name).exists();
         if has("store.json") {
             let name = path.file_name().and_then(|name| name.to_str()).filter(|name| is_date(name));
-            if has("storage_history.duckdb") || has("storage_latest.duckdb") {
+            // A collection store that has lost both of its databases still has the folders of its log.
+            if has("storage_history.duckdb") || has("storage_latest.duckdb") || !date_folders(&path)?.is_empty() {
                 return Ok(Self::Collection(path));
             }
             return Ok(match (name, path.parent()) {

@@ -282,7 +282,13 @@ impl Answer {
     }
 }
 
-fn length(path: &Path) -> Option<u64> {
+/// The bytes of everything in a store's folders.
+pub(crate) fn bytes_of(folder: &Folder) -> Result<u64> {
+    Ok(Inspected::of(folder)?.bytes)
+}
+
+/// A file's length; `None` where there is no such file.
+pub(crate) fn length(path: &Path) -> Option<u64> {
     // It may be renamed or removed meanwhile.
     let metadata = path.symlink_metadata().ok()?;
     metadata.is_file().then_some(metadata.len())

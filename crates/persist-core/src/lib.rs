@@ -128,6 +128,9 @@ pub mod lock;
 pub mod model;
 #[doc(hidden)]
 pub mod planted;
+#[cfg(any(feature = "duckdb", persist_schedules))]
+#[doc(hidden)]
+pub mod protocol;
 pub mod record;
 mod sync;
 pub mod timestamp;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use persist_collection::{CollectionConfig, CollectionStore};
 use persist_dated::{DatedConfig, DatedStore};
@@ -142,4 +143,31 @@ pub(crate) fn segment(dir: &Path) -> PathBuf {
     let found: Vec<PathBuf> = files.filter(|path| is_segment(path) && lines(path)).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].clone()
+}
+
+/// Flips a bit in the middle of a file.
+pub(crate) fn damage(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Presses Ctrl-C.
+pub(crate) fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits for the end of a program, and answers its exit code and what it said on its standard error.
+pub(crate) fn ends(child: &mut Child) -> (i32, String) {
+    for _ in 0..3000 {
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            return (status.code().unwrap_or(-1), said);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    panic!("it does not end");
 }

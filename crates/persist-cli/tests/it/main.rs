@@ -4,9 +4,13 @@
 
 mod command;
 mod folders;
+mod import;
 mod inspect;
+mod long;
+mod operations;
 mod page;
 mod past;
 mod records;
+mod tail;
 mod verify;
 mod wal;
