@@ -40,6 +40,7 @@ pub(crate) fn make(shared: &Shared, schema: Schema) -> Result<Table> {
     let mut slot = Slot::new(Arc::new(layout), created_at.to_string());
     slot.state = Some(State::new(&slot.layout));
     if let Some(storage) = &shared.storage {
+        storage.check_process()?;
         storage.log.refusal().map_or(Ok(()), Err)?;
         if let Some(identity) = &mut saving {
             // What is left of an earlier table of this name would be taken for this one's.
@@ -152,6 +153,7 @@ pub(crate) fn migrate(shared: &Shared, schema: Schema) -> Result<()> {
         if let Some(storage) = &shared.storage {
             // Rows of the file and of the log that lack a column are read with its default, or null, from here on.
             let path = storage.paths.schema_of(layout.table());
+            storage.check_process()?;
             storage.log.sync()?;
             schema_file::write(storage.fs.as_ref(), &path, &layout.schema, &slot.created_at)?;
         }

@@ -20,6 +20,7 @@ pub(crate) fn save(shared: &Shared, storage: &Storage, in_any_case: bool) -> Res
 }
 
 fn save_held(shared: &Shared, storage: &Storage, identity: &mut Identity, in_any_case: bool) -> Result<()> {
+    storage.check_process()?;
     // First: what gets a `seq` from here on may be in a table's file or not, but nothing up to here is missed.
     let reached = storage.log.last_seq();
     // One that fails keeps none of the others from being saved.

@@ -61,7 +61,15 @@
 //! # Files
 //!
 //! `{base_path}/{name}/` holds `schema/student.schema.json`, `data/student.records` and `wal/transaction.log`; docs/format.md
-//! describes each. What somebody wrote by hand in this form is read.
+//! describes each. What somebody wrote by hand in this form is read, and so is a folder of the Python program, with what only
+//! its log has.
+//!
+//! # What it costs
+//!
+//! On two cores and a disk that syncs in 0.1 ms: 65,000 durable inserts a second of 64 threads (SQLite 3,300), 6,600 of one
+//! (SQLite 4,900); 340,000 reads a second by key. All rows that are asked for are in memory; a million are read in 1.8 s. A save
+//! appends rows that were added, in some milliseconds, and writes the whole file where rows in it were changed: 0.7 s for a
+//! million. Nobody waits for it but who calls it. docs/performance.md has the figures, and what is slower and why.
 
 mod catalog;
 mod cell;

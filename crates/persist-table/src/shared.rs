@@ -117,6 +117,14 @@ impl Shared {
 }
 
 impl Storage {
+    /// Refuses to touch the files in a process that was forked from the one that opened them.
+    ///
+    /// # Errors
+    /// `Poisoned`.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.log.forked().map_or(Ok(()), Err)
+    }
+
     /// Waits until a write has come as far as it has to.
     pub(crate) fn acknowledge(&self, seq: u64, durability: Durability) -> Result<()> {
         match durability {

@@ -49,6 +49,7 @@ impl Slot {
                     if lock.is_none() {
                         return Err(Error::new(ErrorKind::Closed, "the database was closed"));
                     }
+                    storage.check_process()?;
                     let (state, saved) = crate::load::load(storage, &self.layout)?;
                     (state, Some(saved))
                 }

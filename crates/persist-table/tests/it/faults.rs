@@ -241,6 +241,7 @@ fn a_transaction_that_would_wait_for_itself_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open("university", quiet(dir.path())).unwrap();
     db.table::<Student>().unwrap();
+    db.create_table(crate::model::schema("other")).unwrap();
     let schema = || {
         Schema::new("student")
             .column(Column::new("id", Type::Int).primary_key())
@@ -262,13 +263,74 @@ fn a_transaction_that_would_wait_for_itself_is_told_so() {
         for call in refused {
             let error = call.unwrap_err();
             assert!(error.kind() == ErrorKind::Input && error.to_string().contains("inside a transaction"), "{error}");
+            assert!(error.to_string().contains("its own `table` and `rows`"), "{error}");
         }
+        // By a handle of its own it can use what it does not hold.
+        let (held, other): (Rows, Rows) = (db.rows("student")?, db.rows("other")?);
+        for used in [held.count().map(drop), held.insert(&json!({})).map(drop), held.select().rows().map(drop)] {
+            let error = used.unwrap_err();
+            assert!(error.kind() == ErrorKind::Input && error.to_string().contains("table student is held"), "{error}");
+        }
+        other.insert(&json!({"team": 1}))?;
+        let names: Vec<String> = tx.table::<Student>()?.select().rows()?.into_iter().map(|row| row.name).collect();
+        assert_eq!((names, tx.rows::<Value>("other")?.count()?), (vec!["Alice".to_owned()], 1));
+        assert!(other.count().is_err(), "held by now");
         Ok(())
     })
     .unwrap();
+    // As does a function that changes rows, and an iterator of rows to add.
+    let students = db.table::<Student>().unwrap();
+    let mut told = 0;
+    let mut ask = || {
+        told += usize::from(students.count().is_err()) + usize::from(db.save().is_err());
+        student("Bob", 1.0)
+    };
+    students.update_with(col("id").ge(1), |_: &mut Student| drop(ask())).unwrap();
+    students.insert_many(std::iter::once_with(&mut ask)).unwrap();
+    assert_eq!(told, 4);
     db.save().unwrap();
     db.transaction(|_| Ok(())).unwrap();
-    assert_eq!(db.table::<Student>().unwrap().count().unwrap(), 1);
+    assert_eq!(students.count().unwrap(), 2);
+}
+
+#[test]
+fn a_table_that_cannot_be_saved_keeps_no_other_from_being_saved() {
+    let (base, fs) = (base(), SimFs::new());
+    let db = Database::open("university", on(&fs, base.path())).unwrap();
+    for name in ["one", "two", "three"] {
+        db.create_table(crate::model::schema(name)).unwrap().insert(&json!({"team": 1})).unwrap();
+    }
+    // The first file of records that is made; tables are saved by their names.
+    let opened = fs.trace().iter().filter(|(_, op, _)| *op == Op::Create).count() as u64;
+    fs.fault(Fault::nth(Op::Create, opened + 1, EIO));
+    let error = db.save().unwrap_err();
+    assert!(error.kind() == ErrorKind::Io && error.to_string().contains("one.records"), "{error}");
+    let records = |name: &str| db.stats().unwrap().disk.unwrap().tables[name].records;
+    assert_eq!(["one", "two", "three"].map(records), [0, 1, 1]);
+    assert_eq!(db.stats().unwrap().disk.unwrap().saved_seq, 0, "not all is saved");
+    db.save().unwrap();
+    assert_eq!(["one", "two", "three"].map(records), [1, 1, 1]);
+}
+
+#[test]
+fn the_logs_of_many_short_runs_are_archived_by_size_as_that_of_a_long_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let archived = || names(dir.path(), "wal").into_iter().filter(|name| name.starts_with("transaction.20")).count();
+    for run in 0..40 {
+        let db = Database::open("university", quiet(dir.path()).save_log_bytes(Some(4_000))).unwrap();
+        db.table::<Student>().unwrap().insert(&student(&format!("S{run}"), 1.0)).unwrap();
+        // None of them writes so much by itself, and each gives the thread the time that it needs.
+        let start = std::time::Instant::now();
+        while archived() == 0 && run >= 20 && start.elapsed() < std::time::Duration::from_millis(500) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        db.close().unwrap();
+        if archived() > 0 {
+            assert!(run > 8, "{run}");
+            return;
+        }
+    }
+    panic!("{:?}", names(dir.path(), "wal"));
 }
 
 #[test]

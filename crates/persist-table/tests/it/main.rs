@@ -9,6 +9,7 @@ mod disk;
 mod example;
 mod faults;
 mod files;
+mod forked;
 mod model;
 mod plain_log;
 mod portable;

@@ -125,6 +125,7 @@ fn nobody_sees_half_a_transaction_and_savers_hold_nobody_up_for_good() {
 }
 
 const CHILD: &str = "PERSIST_TABLE_CHILD";
+const KILLS: usize = 60;
 
 /// What the child does until it is killed: it says on its pipe what was acknowledged.
 fn write_until_killed(base: &std::path::Path) {
@@ -165,7 +166,7 @@ fn a_process_killed_at_any_moment_has_lost_nothing_that_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut rng = Rng::new(20_260_122);
     let mut acknowledged: BTreeMap<String, i64> = BTreeMap::new();
-    for _ in 0..12 {
+    for _ in 0..KILLS {
         let name = "threads::a_process_killed_at_any_moment_has_lost_nothing_that_it_acknowledged";
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", name, "--nocapture"]).env(CHILD, dir.path());
