@@ -14,7 +14,7 @@ use persist_dated::{DatedConfig, DatedStore};
 use persist_kv::{KvConfig, KvStore};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, date_folders, names, some};
+use crate::folder::{Folder, Place, date_folders, names, some};
 
 /// Longer than any follower is away.
 const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -22,12 +22,8 @@ const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Which store is meant, and what it can't be asked for while it is closed.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The folder of the store, or the base folder of dated stores
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores
-    #[arg(long, value_name = "DATE")]
-    pub(crate) date: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }
@@ -62,13 +58,13 @@ pub(crate) enum Store {
 impl StoreArgs {
     /// The one store that is meant.
     pub(crate) fn one(&self) -> Result<Folder> {
-        match Folder::find(&self.path, self.date.as_deref())? {
+        match self.place.find()? {
             Folder::Dates(base, dates) => {
                 let message = format!("{} has {}: name one with --date", base.display(), some(&dates));
                 Err(Failure::Usage(message))
             }
-            Folder::Backup(dir) => {
-                let message = format!("{} is a backup: it is restored, not read", dir.display());
+            found @ (Folder::Backup(_) | Folder::Exports(..)) => {
+                let message = format!("{} is {}: it is read by `query` alone", found.dir().display(), found.name());
                 Err(Failure::Unfit(message))
             }
             store => Ok(store),
@@ -91,6 +87,11 @@ impl Shape {
         }
     }
 
+    /// The database of a dated store in a folder.
+    pub(crate) fn dated_database(&self, dir: &Path) -> PathBuf {
+        self.database.as_deref().map_or_else(|| dir.join("data.duckdb"), absolute)
+    }
+
     /// The configuration of a collection store.
     pub(crate) fn collection(&self, dir: &Path) -> Result<CollectionConfig> {
         let mut has_backup = false;
@@ -107,7 +108,7 @@ impl Shape {
     }
 
     /// The database of a key-value store.
-    fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
+    pub(crate) fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
         if let Some(file) = &self.database {
             return match file.exists() {
                 true => Ok(file.clone()),
@@ -148,7 +149,7 @@ impl Store {
                 let database = shape.kv_database(dir)?;
                 Ok(Self::Kv(Box::new(KvStore::open(database, shape.kv(dir))?)))
             }
-            Folder::Dates(..) | Folder::Backup(_) => {
+            Folder::Dates(..) | Folder::Backup(_) | Folder::Exports(..) => {
                 Err(Failure::Unfit(format!("{} is {}: it can't be opened", folder.dir().display(), folder.name())))
             }
         }
@@ -176,6 +177,6 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// A path that means the same wherever it is taken from.
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

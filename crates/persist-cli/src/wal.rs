@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use persist_core::Timestamp;
+use persist_core::text::printable;
 use persist_core::timestamp::IntoTimestamp;
 use persist_core::wal::{Cause, LeftOut, Line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Result};
-use crate::folder::Folder;
+use crate::folder::{Folder, Place};
 use crate::log::{Found, Log};
-use crate::output::{Output, code, counted, list, printable, size};
+use crate::output::{Output, code, counted, list, size};
 
 /// What can be done with a log.
 #[derive(Debug, clap::Subcommand)]
@@ -23,22 +24,11 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
 }
 
-/// Which log is meant.
-#[derive(Debug, clap::Args)]
-struct LogArgs {
-    /// The folder of the store, or the base folder of dated stores
-    #[arg(value_name = "PATH")]
-    path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
-}
-
 /// What `wal cat` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     #[command(flatten)]
-    log: LogArgs,
+    log: Place,
     /// Only lines of this key
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -60,7 +50,7 @@ pub(crate) struct CatArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    log: LogArgs,
+    log: Place,
 }
 
 /// Does it.
@@ -71,12 +61,12 @@ pub(crate) fn run(verb: &Verb, output: &Output) -> Result<ExitCode> {
     }
 }
 
-impl LogArgs {
-    fn stores(&self) -> Result<Vec<Folder>> {
-        match Folder::find(&self.path, self.date.as_deref())? {
-            Folder::Backup(dir) => Err(Failure::Unfit(format!("{} is a backup: it has no log", dir.display()))),
-            found => Ok(found.stores()),
+fn logs(place: &Place) -> Result<Vec<Folder>> {
+    match place.find()? {
+        found @ (Folder::Backup(_) | Folder::Exports(..)) => {
+            Err(Failure::Unfit(format!("{} is {}: it has no log", found.dir().display(), found.name())))
         }
+        found => Ok(found.stores()),
     }
 }
 
@@ -121,7 +111,7 @@ fn cat(args: &CatArgs, output: &Output) -> Result<ExitCode> {
         from_seq: args.from_seq,
         to_seq: args.to_seq,
     };
-    for folder in args.log.stores()? {
+    for folder in logs(&args.log)? {
         cat_one(&folder, &wanted, output)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -268,7 +258,7 @@ struct Logs {
 }
 
 fn verify(args: &VerifyArgs, output: &Output) -> Result<ExitCode> {
-    let logs = args.log.stores()?.iter().map(Health::of).collect::<Result<Vec<_>>>()?;
+    let logs = logs(&args.log)?.iter().map(Health::of).collect::<Result<Vec<_>>>()?;
     let ok = logs.iter().all(|log| log.ok);
     output
         .answer(&Logs { ok, logs }, |answer| answer.logs.iter().map(Health::text).collect::<Vec<_>>().join("\n\n"))?;

@@ -7,6 +7,7 @@ mod folders;
 mod inspect;
 mod page;
 mod past;
+mod query;
 mod records;
 mod verify;
 mod wal;
