@@ -11,7 +11,7 @@ use super::mapping::{Mapped, Role};
 use super::position::Begun;
 use crate::failure::{Failure, Result};
 use crate::folder::{Folder, names};
-use crate::store::{Shape, Store, absolute, refuse_owner};
+use crate::store::{Shape, Store, absolute};
 
 /// So many stores are open at once.
 const OPEN: usize = 8;
@@ -71,7 +71,7 @@ impl Target {
         if date.is_some() {
             return Err(Failure::Usage(format!("{} is {}: leave --date out", path.display(), found.name())));
         }
-        refuse_owner(&found)?;
+        found.refuse_owner()?;
         match found {
             Folder::Dated { base, date } => Ok(target(Model::Dated, base, Some(date), false)),
             Folder::Collection(dir) => Ok(target(Model::Collection, dir, None, false)),

@@ -12,6 +12,7 @@ fn help_lists_every_verb_and_a_wrong_call_is_code_2() {
         "inspect",
         "verify",
         "wal",
+        "query",
         "keys",
         "get",
         "put",

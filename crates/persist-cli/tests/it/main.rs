@@ -10,6 +10,7 @@ mod long;
 mod operations;
 mod page;
 mod past;
+mod query;
 mod records;
 mod tail;
 mod verify;

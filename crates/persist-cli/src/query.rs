@@ -1,0 +1,159 @@
+//! `query`: SQL over the files of stores, in an instance of DuckDB that reaches nothing else and changes nothing.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use persist_core::{Rows, Sandbox};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::failure::{Failure, Result};
+use crate::folder::{Folder, is_date, some};
+use crate::output::{Output, counted};
+use crate::source::{Source, tables};
+use crate::store::{Shape, StoreArgs, absolute};
+
+/// What `query` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    range: Range,
+    /// One SELECT. The table is `storage`; of a collection store `storage_latest` and `storage_history`
+    #[arg(value_name = "SQL")]
+    sql: String,
+    /// Where the export or the backups are that are read in place of a store that a process has open
+    #[arg(long, value_name = "DIR")]
+    published: Option<PathBuf>,
+    /// Print comma-separated values; NULL is empty, empty text is `""`
+    #[arg(long, conflicts_with_all = ["json", "parquet"])]
+    csv: bool,
+    /// Write the answer to a Parquet file, in place of one that is there
+    #[arg(long, value_name = "FILE")]
+    parquet: Option<PathBuf>,
+}
+
+/// Which dates are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Range {
+    /// The first date, where PATH has stores of many; without it, the oldest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
+    from: Option<String>,
+    /// The last date, where PATH has stores of many; without it, the newest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
+    to: Option<String>,
+}
+
+fn date(text: &str) -> Result<String, String> {
+    if is_date(text) { Ok(text.to_owned()) } else { Err("write YYYY-MM-DD".to_owned()) }
+}
+
+impl Range {
+    /// A folder with no more than the dates that are meant.
+    pub(crate) fn of(&self, found: Folder) -> Result<Folder> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(found);
+        }
+        let is_in = |date: &String| {
+            self.from.as_ref().is_none_or(|from| from <= date) && self.to.as_ref().is_none_or(|to| date <= to)
+        };
+        let within = |dates: Vec<String>| {
+            let within: Vec<String> = dates.iter().filter(|date| is_in(date)).cloned().collect();
+            if within.is_empty() {
+                Err(Failure::Unfit(format!("no date is in this range; there is {}", some(&dates))))
+            } else {
+                Ok(within)
+            }
+        };
+        match found {
+            Folder::Dates(base, dates) => Ok(Folder::Dates(base, within(dates)?)),
+            Folder::Exports(root, dates) => Ok(Folder::Exports(root, within(dates)?)),
+            other => {
+                let message = format!("{} is {}: leave --from and --to out", other.dir().display(), other.name());
+                Err(Failure::Usage(message))
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    columns: Vec<String>,
+    rows: Vec<Map<String, Value>>,
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize)]
+struct Written {
+    file: PathBuf,
+    rows: u64,
+    sources: Vec<Source>,
+}
+
+/// Asks, and prints the answer or writes it to a file.
+pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
+    let found = args.range.of(args.store.place.find()?)?;
+    let shape: &Shape = &args.store.shape;
+    let sources = Source::all(&found, shape, args.published.as_deref(), output)?;
+    let tables = tables(&sources);
+    if tables.is_empty() {
+        return Err(Failure::Unfit(format!(
+            "{} has no file to query: the export has no record",
+            found.dir().display()
+        )));
+    }
+    let file = args.parquet.as_deref().map(absolute);
+    let sandbox = Sandbox::open(&tables, file.as_deref())?;
+    sources.iter().try_for_each(Source::check_still_closed)?;
+    if let Some(file) = file {
+        let rows = sandbox.write_parquet(&args.sql)?;
+        let text = |written: &Written| format!("{}: {}", written.file.display(), counted(written.rows, "row"));
+        output.answer(&Written { file, rows, sources }, text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = sandbox.query(&args.sql)?;
+    if output.is_json() {
+        output.answer(&Answer::of(&rows, sources)?, |_| String::new())?;
+    } else if args.csv {
+        output.exactly(&csv(&rows))?;
+    } else {
+        output.line(&rows.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Answer {
+    fn of(rows: &Rows, sources: Vec<Source>) -> Result<Self> {
+        let columns = rows.columns().to_vec();
+        let mut sorted: Vec<&String> = columns.iter().collect();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|two| two.first() == two.last()).and_then(|two| two.first()) {
+            let message = format!("two columns of the answer are called {twice:?}: give one another name with AS");
+            return Err(Failure::Usage(message));
+        }
+        let row = |row: &[Value]| columns.iter().cloned().zip(row.iter().cloned()).collect();
+        Ok(Self { rows: rows.iter().map(row).collect(), columns, sources })
+    }
+}
+
+/// By RFC 4180, but with newlines for line ends.
+fn csv(rows: &Rows) -> String {
+    let line = |cells: Vec<String>| cells.join(",");
+    let header = line(rows.columns().iter().map(|name| quoted(name)).collect());
+    let cell = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => quoted(text),
+        other => quoted(&other.to_string()),
+    };
+    let lines = rows.iter().map(|row| line(row.iter().map(cell).collect()));
+    std::iter::once(header).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
