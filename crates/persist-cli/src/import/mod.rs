@@ -195,7 +195,7 @@ impl Answer {
             ("into", self.path.display().to_string()),
             ("rows", self.rows.to_string()),
         ];
-        entries.extend(self.resumed_at.map(|line| ("went on at", format!("line {line}"))));
+        entries.extend(self.resumed_at.filter(|_| !self.already).map(|line| ("went on at", format!("line {line}"))));
         entries
             .extend(self.rejects.as_ref().map(|file| ("rejected", format!("{}: {}", self.rejected, file.display()))));
         list(&entries)
