@@ -313,7 +313,8 @@ impl Answer {
     }
 }
 
-fn length(path: &Path) -> Option<u64> {
+/// A file's length; `None` where there is no such file.
+pub(crate) fn length(path: &Path) -> Option<u64> {
     // It may be renamed or removed meanwhile.
     let metadata = path.symlink_metadata().ok()?;
     metadata.is_file().then_some(metadata.len())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, is_date, some};
+use crate::folder::Range;
 use crate::output::{Output, counted};
 use crate::source::{Source, tables};
 use crate::store::{Shape, StoreArgs, absolute};
@@ -32,49 +32,6 @@ pub(crate) struct Args {
     /// Write the answer to a Parquet file, in place of one that is there
     #[arg(long, value_name = "FILE")]
     parquet: Option<PathBuf>,
-}
-
-/// Which dates are meant.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Range {
-    /// The first date, where PATH has stores of many; without it, the oldest
-    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
-    from: Option<String>,
-    /// The last date, where PATH has stores of many; without it, the newest
-    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
-    to: Option<String>,
-}
-
-fn date(text: &str) -> Result<String, String> {
-    if is_date(text) { Ok(text.to_owned()) } else { Err("write YYYY-MM-DD".to_owned()) }
-}
-
-impl Range {
-    /// A folder with no more than the dates that are meant.
-    pub(crate) fn of(&self, found: Folder) -> Result<Folder> {
-        if self.from.is_none() && self.to.is_none() {
-            return Ok(found);
-        }
-        let is_in = |date: &String| {
-            self.from.as_ref().is_none_or(|from| from <= date) && self.to.as_ref().is_none_or(|to| date <= to)
-        };
-        let within = |dates: Vec<String>| {
-            let within: Vec<String> = dates.iter().filter(|date| is_in(date)).cloned().collect();
-            if within.is_empty() {
-                Err(Failure::Unfit(format!("no date is in this range; there is {}", some(&dates))))
-            } else {
-                Ok(within)
-            }
-        };
-        match found {
-            Folder::Dates(base, dates) => Ok(Folder::Dates(base, within(dates)?)),
-            Folder::Exports(root, dates) => Ok(Folder::Exports(root, within(dates)?)),
-            other => {
-                let message = format!("{} is {}: leave --from and --to out", other.dir().display(), other.name());
-                Err(Failure::Usage(message))
-            }
-        }
-    }
 }
 
 #[derive(Serialize)]
