@@ -34,7 +34,7 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 /// Measures persist beside its peers and bare programs that do no more than the same work must cost.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fewer and shorter runs: four to five minutes.
+    /// Fewer and shorter runs: less than four minutes.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// More and longer runs: less than half an hour.
@@ -78,7 +78,7 @@ impl Args {
         if let Some(records) = self.tiny {
             Scale { run: Duration::from_millis(20), rounds: 1, flushes: 3, ..of(records) }
         } else if self.quick {
-            Scale { run: Duration::from_millis(120), rounds: 3, flushes: 12, ..million }
+            Scale { run: Duration::from_millis(100), rounds: 3, flushes: 12, ..million }
         } else if self.full {
             Scale { run: Duration::from_secs(1), rounds: 7, ..million }
         } else {

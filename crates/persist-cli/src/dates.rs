@@ -21,7 +21,7 @@ use crate::inspect::length;
 use crate::output::{Output, counted, size};
 use crate::published::Export;
 use crate::source::{is_closed, parts};
-use crate::store::{Shape, absolute};
+use crate::store::{Shape, absolute, refuse_owner};
 
 /// The folder that a date's has become while it is removed.
 const DROPPED: &str = ".persist_drop-";
@@ -248,7 +248,7 @@ impl Date {
 
 /// Refuses a date that may not go.
 fn refuse(folder: &Folder) -> Result<()> {
-    folder.refuse_owner()?;
+    refuse_owner(folder)?;
     refuse_unclosed(folder)
 }
 

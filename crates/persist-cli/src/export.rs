@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::failure::{Failure, Result};
 use crate::folder::{Folder, Range};
 use crate::output::{Output, size};
-use crate::store::{Shape, Store, StoreArgs, absolute};
+use crate::store::{Shape, Store, StoreArgs, absolute, refuse_owner};
 
 /// What `export` is told.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) struct Exported {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let stores = args.range.of(args.store.place.find()?)?.stores();
     // Before the first of them, so that a range is exported or not.
-    stores.iter().try_for_each(|store| dated(store).map(drop).and_then(|()| store.refuse_owner()))?;
+    stores.iter().try_for_each(|store| dated(store).map(drop).and_then(|()| refuse_owner(store)))?;
     let root = absolute(&args.root);
     let shape = &args.store.shape;
     let exported = stores.iter().map(|store| export(store, shape, &root)).collect::<Result<_>>()?;

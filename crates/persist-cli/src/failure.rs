@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// What it was pointed at is not what the verb is for, or is not there.
     #[error("{0}")]
     Unfit(String),
+    /// It was asked to end before it was done.
+    #[error("{0}")]
+    Interrupted(String),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] Error),
@@ -46,6 +49,7 @@ impl Failure {
         match self {
             Self::Usage(_) => "usage".to_owned(),
             Self::Unfit(_) => "unfit".to_owned(),
+            Self::Interrupted(_) => "interrupted".to_owned(),
             Self::Output(_) => "output".to_owned(),
             Self::Store(error) => format!("{:?}", error.kind()).to_lowercase(),
         }

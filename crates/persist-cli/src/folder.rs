@@ -166,7 +166,8 @@ impl Folder {
         let has = |name: &str| path.join(name).exists();
         if has("store.json") {
             let name = path.file_name().and_then(|name| name.to_str()).filter(|name| is_date(name));
-            if has("storage_history.duckdb") || has("storage_latest.duckdb") {
+            // A collection store that has lost both of its databases still has the folders of its log.
+            if has("storage_history.duckdb") || has("storage_latest.duckdb") || !date_folders(&path)?.is_empty() {
                 return Ok(Self::Collection(path));
             }
             return Ok(match (name, path.parent()) {
@@ -250,13 +251,6 @@ impl Folder {
     /// Who has the store open: what the holder of its lock says of itself.
     pub(crate) fn owner(&self) -> Result<Option<String>> {
         Ok(holder_of(&self.dir().join(".lock"))?)
-    }
-
-    /// Refuses where a process has the store open.
-    pub(crate) fn refuse_owner(&self) -> Result<()> {
-        let Some(owner) = self.owner()? else { return Ok(()) };
-        let message = format!("{} is open: {owner} has it", self.dir().display());
-        Err(Failure::Store(Error::new(ErrorKind::Locked, message)))
     }
 
     /// Whose folder it is.

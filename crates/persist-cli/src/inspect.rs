@@ -313,6 +313,11 @@ impl Answer {
     }
 }
 
+/// The bytes of everything in a store's folders.
+pub(crate) fn bytes_of(folder: &Folder) -> Result<u64> {
+    Ok(Inspected::of(folder)?.bytes)
+}
+
 /// A file's length; `None` where there is no such file.
 pub(crate) fn length(path: &Path) -> Option<u64> {
     // It may be renamed or removed meanwhile.

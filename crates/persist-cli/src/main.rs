@@ -5,26 +5,36 @@
 //!
 //! Exit code 0: fine. 1: something was found, or it failed. 2: it was called wrongly.
 
+mod backup;
+mod compact;
+mod completions;
 mod dates;
 mod export;
 mod failure;
 mod folder;
+mod import;
 mod inspect;
+mod interrupt;
 mod log;
 mod output;
 mod past;
+mod progress;
 mod published;
 mod query;
+mod rebuild;
 mod records;
+mod repair;
 mod row;
 mod source;
 mod store;
+mod tail;
 mod verify;
 mod wal;
+mod watched;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output::Output;
 
@@ -67,6 +77,20 @@ enum Verb {
     History(past::HistoryArgs),
     /// Print all items as they stood at a moment; of a collection store
     AsOf(past::AsOfArgs),
+    /// Mend a store that a crash, the disk or a hand has damaged
+    Repair(repair::Args),
+    /// Make the databases of a collection store anew, of its backups and log
+    Rebuild(rebuild::Args),
+    /// Back a store up into a folder of its own
+    Backup(backup::BackupArgs),
+    /// Make a store of a backup, or of a collection store as it stood at a moment
+    Restore(backup::RestoreArgs),
+    /// Make records of the rows of a CSV or JSON Lines file; run again, it goes on where it was interrupted
+    Import(import::Args),
+    /// Merge what was flushed into the table itself, and let go of log
+    Compact(compact::Args),
+    /// Print what a shell needs to complete the words of this command
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +109,13 @@ fn main() -> ExitCode {
         Verb::Rm(args) => records::remove(&args, &output),
         Verb::History(args) => past::history(&args, &output),
         Verb::AsOf(args) => past::as_of(&args, &output),
+        Verb::Repair(args) => repair::run(&args, &output),
+        Verb::Rebuild(args) => rebuild::run(&args, &output),
+        Verb::Backup(args) => backup::backup(&args, &output),
+        Verb::Restore(args) => backup::restore(&args, &output),
+        Verb::Import(args) => import::run(&args, &output),
+        Verb::Completions(args) => completions::run(&args, Cli::command(), &output),
+        Verb::Compact(args) => compact::run(&args, &output),
     };
     done.unwrap_or_else(|failure| output.fail(&failure))
 }

@@ -2,16 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
-use persist_core::{Rows, Sandbox};
+use persist_core::{Interrupter, Rows, Sandbox};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
 use crate::folder::Range;
+use crate::interrupt::Interrupt;
 use crate::output::{Output, counted};
 use crate::source::{Source, tables};
 use crate::store::{Shape, StoreArgs, absolute};
+
+/// How often Ctrl-C is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What `query` is told.
 #[derive(Debug, clap::Args)]
@@ -63,13 +69,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let file = args.parquet.as_deref().map(absolute);
     let sandbox = Sandbox::open(&tables, file.as_deref())?;
     sources.iter().try_for_each(Source::check_still_closed)?;
+    let interrupt = Interrupt::noted()?;
+    stop_where_asked(interrupt.clone(), sandbox.interrupter());
+    let told = |error| match interrupt.is_asked() {
+        true => Failure::Interrupted("interrupted: there is no answer, and no file was changed".to_owned()),
+        false => Failure::Store(error),
+    };
     if let Some(file) = file {
-        let rows = sandbox.write_parquet(&args.sql)?;
+        let rows = sandbox.write_parquet(&args.sql).map_err(told)?;
         let text = |written: &Written| format!("{}: {}", written.file.display(), counted(written.rows, "row"));
         output.answer(&Written { file, rows, sources }, text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = sandbox.query(&args.sql)?;
+    let rows = sandbox.query(&args.sql).map_err(told)?;
     if output.is_json() {
         output.answer(&Answer::of(&rows, sources)?, |_| String::new())?;
     } else if args.csv {
@@ -78,6 +90,18 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         output.line(&rows.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the query at Ctrl-C, from now until the process ends.
+fn stop_where_asked(interrupt: Interrupt, interrupter: Interrupter) {
+    thread::spawn(move || {
+        loop {
+            if interrupt.is_asked() {
+                interrupter.interrupt();
+            }
+            thread::sleep(LOOK);
+        }
+    });
 }
 
 impl Answer {

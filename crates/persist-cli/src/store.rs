@@ -4,12 +4,15 @@
 //! followers may still want is kept, and no backup goes, however old. The owner's next opening does as it is configured.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use persist_collection::{CollectionConfig, CollectionStore};
-use persist_core::Timestamp;
 use persist_core::clock::{Clock, SystemClock};
+use persist_core::fs::{Disk, Fs};
 use persist_core::timestamp::date_text;
+use persist_core::wal::{RecoveryPolicy, RecoveryReport};
+use persist_core::{Error, ErrorKind, Timestamp};
 use persist_dated::{DatedConfig, DatedStore};
 use persist_kv::{KvConfig, KvStore};
 
@@ -37,6 +40,15 @@ pub(crate) struct Shape {
     /// An extra column of the store with its Arrow type, such as `seats=int64`; once for each, in their order
     #[arg(long = "column", value_name = "NAME=TYPE", value_parser = column)]
     pub(crate) columns: Vec<(String, String)>,
+    /// What opening does about a damaged log.
+    #[arg(skip)]
+    recovery: RecoveryPolicy,
+    /// Whether the database is made if it is not there.
+    #[arg(skip)]
+    is_new: bool,
+    /// The disk, where somebody watches it.
+    #[arg(skip)]
+    watched: Option<Arc<dyn Fs>>,
 }
 
 fn column(text: &str) -> Result<(String, String), String> {
@@ -71,16 +83,52 @@ impl StoreArgs {
         }
     }
 
+    /// The one store that is meant, which nobody has open.
+    pub(crate) fn one_without_owner(&self) -> Result<Folder> {
+        let folder = self.one()?;
+        refuse_owner(&folder)?;
+        Ok(folder)
+    }
+
     /// Opens the one store that is meant.
     pub(crate) fn open(&self) -> Result<Store> {
         Store::open(&self.one()?, &self.shape)
     }
 }
 
+/// Refuses beside a process that has the store open.
+pub(crate) fn refuse_owner(folder: &Folder) -> Result<()> {
+    let Some(owner) = folder.owner()? else { return Ok(()) };
+    let message = format!("{} is open: {owner} has it", folder.dir().display());
+    Err(Failure::Store(Error::new(ErrorKind::Locked, message)))
+}
+
 impl Shape {
+    /// The same, with a disk that somebody watches.
+    pub(crate) fn watched(&self, fs: Arc<dyn Fs>) -> Self {
+        Self { watched: Some(fs), ..self.clone() }
+    }
+
+    /// The same; what is lost of a damaged log is given up, if that is said.
+    pub(crate) fn salvaging(&self, is_salvaged: bool) -> Self {
+        let recovery = if is_salvaged { RecoveryPolicy::Salvage } else { RecoveryPolicy::Strict };
+        Self { recovery, ..self.clone() }
+    }
+
+    /// The same, for a key-value store that is made in a folder.
+    pub(crate) fn in_new_file(&self, dir: &Path) -> Self {
+        let database = self.database.clone().or_else(|| Some(dir.join("data.duckdb")));
+        Self { database, is_new: true, ..self.clone() }
+    }
+
+    fn fs(&self) -> Arc<dyn Fs> {
+        self.watched.clone().unwrap_or_else(|| Arc::new(Disk))
+    }
+
     /// The configuration of a dated store.
     pub(crate) fn dated(&self, base: &Path) -> DatedConfig {
         let config = DatedConfig::new(base).keep_log(KEEP).extra_schema(self.columns.clone());
+        let config = config.recovery(self.recovery).fs(self.fs());
         match &self.database {
             Some(file) => config.db_path(absolute(file)),
             None => config,
@@ -95,22 +143,25 @@ impl Shape {
     /// The configuration of a collection store.
     pub(crate) fn collection(&self, dir: &Path) -> Result<CollectionConfig> {
         let mut has_backup = false;
-        for date in date_folders(dir)? {
+        let dates = if dir.exists() { date_folders(dir)? } else { Vec::new() };
+        for date in dates {
             has_backup |= dir.join(date).join("manifest.json").exists();
         }
         let config = CollectionConfig::new(dir).keep_log(KEEP).extra_schema(self.columns.clone());
+        let config = config.recovery(self.recovery).fs(self.fs());
         Ok(config.roll_at_midnight(false).retain_days(u32::MAX).backups(has_backup))
     }
 
     /// The configuration of a key-value store.
     pub(crate) fn kv(&self, dir: &Path) -> KvConfig {
-        KvConfig::new(dir).keep_log(KEEP).extra_schema(self.columns.clone())
+        let config = KvConfig::new(dir).keep_log(KEEP).extra_schema(self.columns.clone());
+        config.recovery(self.recovery).fs(self.fs())
     }
 
     /// The database of a key-value store.
     pub(crate) fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
         if let Some(file) = &self.database {
-            return match file.exists() {
+            return match file.exists() || self.is_new {
                 true => Ok(file.clone()),
                 false => Err(Failure::Unfit(format!("there is no {}", file.display()))),
             };
@@ -155,6 +206,34 @@ impl Store {
         }
     }
 
+    /// Bytes that wait to be flushed.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        match self {
+            Self::Dated(store) => store.stats().unflushed_bytes,
+            Self::Collection(store) => store.stats().unflushed_bytes,
+            Self::Kv(store) => store.stats().unflushed_bytes,
+        }
+    }
+
+    /// Brings all that was written into its database.
+    pub(crate) fn flush(&self) -> Result<()> {
+        match self {
+            Self::Dated(store) => store.flush()?,
+            Self::Collection(store) => store.flush()?,
+            Self::Kv(store) => store.flush()?,
+        }
+        Ok(())
+    }
+
+    /// What opening it found in its log.
+    pub(crate) fn recovery(&self) -> &RecoveryReport {
+        match self {
+            Self::Dated(store) => store.recovery(),
+            Self::Collection(store) => store.recovery(),
+            Self::Kv(store) => store.recovery(),
+        }
+    }
+
     /// Closes it: everything is in its database then.
     pub(crate) fn close(self) -> Result<()> {
         match self {
@@ -167,7 +246,7 @@ impl Store {
 }
 
 /// The date in UTC.
-fn today() -> String {
+pub(crate) fn today() -> String {
     date_text(now().to_offset_date_time().date())
 }
 

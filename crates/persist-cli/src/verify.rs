@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::failure::{Failure, Result};
 use crate::folder::{Folder, Place, date_folders};
 use crate::output::{Output, code, list};
+use crate::progress::Progress;
 use crate::published::Export;
 use crate::store::{Shape, Store};
 use crate::wal::Health;
@@ -54,7 +55,9 @@ struct Checked {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let found = args.place.find()?;
     let mut checked = Vec::new();
-    for folder in found.stores() {
+    let stores = found.stores();
+    let progress = Progress::of_things("verifying", stores.len() as u64);
+    for folder in stores {
         match &folder {
             Folder::Backup(dir) => checked.push(backup(dir, &args.shape)),
             Folder::Exports(root, dates) => {
@@ -73,7 +76,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
                 }
             }
         }
+        progress.add(1);
     }
+    progress.end();
     let ok = checked.iter().all(|checked| checked.ok);
     output.answer(&Answer { ok, checked }, |answer| {
         answer.checked.iter().map(Checked::text).collect::<Vec<_>>().join("\n\n")
@@ -109,7 +114,7 @@ fn check(folder: &Folder, shape: &Shape) -> Result<Checked> {
 }
 
 /// Compares memory, database and history, and closes the store. Answers how many records there are and what is wrong.
-fn compare(store: Store) -> Result<(u64, Vec<String>)> {
+pub(crate) fn compare(store: Store) -> Result<(u64, Vec<String>)> {
     let (verification, mut found) = match &store {
         Store::Dated(store) => (store.verify()?, Vec::new()),
         Store::Kv(store) => (store.verify()?, Vec::new()),

@@ -1,4 +1,4 @@
-//! `wal cat`, `wal verify`: the log as it lies there, also while a process writes it. Nothing is changed.
+//! `wal cat`, `wal verify`, and what `wal tail` has in common with them: the log as it lies there, also while a process writes it. Nothing is changed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,12 +14,15 @@ use crate::failure::{Failure, Result};
 use crate::folder::{Folder, Place};
 use crate::log::{Found, Log};
 use crate::output::{Output, code, counted, list, size};
+use crate::tail;
 
 /// What can be done with a log.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     /// Print its lines in order; with --json as they stand in the files
     Cat(CatArgs),
+    /// Print its last lines, and with -f those that are written from now on
+    Tail(tail::Args),
     /// Say what a recovery would find: how many records, a torn end, damage
     Verify(VerifyArgs),
 }
@@ -29,6 +32,13 @@ pub(crate) enum Verb {
 pub(crate) struct CatArgs {
     #[command(flatten)]
     log: Place,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// Which lines are asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Filter {
     /// Only lines of this key
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -57,7 +67,19 @@ pub(crate) struct VerifyArgs {
 pub(crate) fn run(verb: &Verb, output: &Output) -> Result<ExitCode> {
     match verb {
         Verb::Cat(args) => cat(args, output),
+        Verb::Tail(args) => tail::run(args, output),
         Verb::Verify(args) => verify(args, output),
+    }
+}
+
+/// The one store whose log is meant.
+pub(crate) fn one_log(place: &Place) -> Result<Folder> {
+    match logs(place)?.as_slice() {
+        [one] => Ok(one.clone()),
+        many => {
+            let message = format!("{} has {} stores: name one with --date", place.path.display(), many.len());
+            Err(Failure::Usage(message))
+        }
     }
 }
 
@@ -71,7 +93,8 @@ fn logs(place: &Place) -> Result<Vec<Folder>> {
 }
 
 /// Which lines are wanted.
-struct Wanted<'a> {
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
     key: Option<&'a str>,
     since: i64,
     until: i64,
@@ -79,11 +102,31 @@ struct Wanted<'a> {
     to_seq: u64,
 }
 
+impl Filter {
+    /// The same, with moments as the log has them.
+    pub(crate) fn wanted(&self) -> Result<Wanted<'_>> {
+        let moment = |text: &Option<String>, default: i64| match text {
+            Some(text) => text.as_str().into_timestamp().map(|moment| moment.unix_micros()),
+            None => Ok(default),
+        };
+        Ok(Wanted {
+            key: self.key.as_deref(),
+            since: moment(&self.since, i64::MIN)?,
+            until: moment(&self.until, i64::MAX)?,
+            from_seq: self.from_seq,
+            to_seq: self.to_seq,
+        })
+    }
+}
+
 impl Wanted<'_> {
-    fn takes(&self, line: &Line<'_>, body: &Body) -> bool {
-        (self.from_seq..=self.to_seq).contains(&line.seq)
+    /// The line as it is printed, if it is wanted.
+    pub(crate) fn printed(&self, line: &Line<'_>, output: &Output) -> Result<Option<String>> {
+        let body = Body::of(line)?;
+        let is_wanted = (self.from_seq..=self.to_seq).contains(&line.seq)
             && (self.since..=self.until).contains(&line.at)
-            && self.key.is_none_or(|key| body.key == key)
+            && self.key.is_none_or(|key| body.key == key);
+        Ok(is_wanted.then(|| if output.is_json() { line.text().to_owned() } else { body.text(line) }))
     }
 }
 
@@ -100,17 +143,7 @@ struct Body {
 }
 
 fn cat(args: &CatArgs, output: &Output) -> Result<ExitCode> {
-    let moment = |text: &Option<String>, default: i64| match text {
-        Some(text) => text.as_str().into_timestamp().map(|moment| moment.unix_micros()),
-        None => Ok(default),
-    };
-    let wanted = Wanted {
-        key: args.key.as_deref(),
-        since: moment(&args.since, i64::MIN)?,
-        until: moment(&args.until, i64::MAX)?,
-        from_seq: args.from_seq,
-        to_seq: args.to_seq,
-    };
+    let wanted = args.filter.wanted()?;
     for folder in logs(&args.log)? {
         cat_one(&folder, &wanted, output)?;
     }
@@ -130,17 +163,18 @@ fn cat_one(folder: &Folder, wanted: &Wanted<'_>, output: &Output) -> Result<()> 
             }
             last = line.seq;
             if let Some(from) = line.lost_from {
-                output.note(&format!("seq {from} to {} were lost to damage, and left out by a recovery", line.seq));
-                continue;
-            }
-            let body = Body::of(&line)?;
-            if wanted.takes(&line, &body) {
-                let text = if output.is_json() { line.text().to_owned() } else { body.text(&line) };
+                output.note(&lost(from, line.seq));
+            } else if let Some(text) = wanted.printed(&line, output)? {
                 output.line(&text)?;
             }
         }
     }
     Ok(())
+}
+
+/// What is said of a stretch that a recovery has given up.
+pub(crate) fn lost(from: u64, to: u64) -> String {
+    format!("seq {from} to {to} were lost to damage, and left out by a recovery")
 }
 
 impl Body {

@@ -47,7 +47,7 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         let once = timed(&store, 1)?;
         figures.extend(first.map(|first| (first, once)));
-        figures.push((name, timed(&store, 2 * bench.scale.rounds)?));
+        figures.push((name, timed(&store, bench.scale.rounds)?));
     }
     for (n, (query, _)) in QUERIES.iter().enumerate() {
         let of: Vec<_> = figures.iter().filter_map(|(name, runs)| Some((*name, runs.get(n)?.clone()))).collect();

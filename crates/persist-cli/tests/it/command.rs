@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use persist_collection::{CollectionConfig, CollectionStore};
 use persist_dated::{DatedConfig, DatedStore};
 use persist_kv::{KvConfig, KvStore};
 use serde_json::{Value, json};
+
+use crate::schema::check_run;
 
 pub(crate) const DATE: &str = "2025-01-15";
 
@@ -34,15 +37,18 @@ pub(crate) fn persist<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran
     persist_with(args, "")
 }
 
-/// Runs the program with something on its standard input.
+/// Runs the program with something on its standard input. JSON that it prints is held against the schema.
 pub(crate) fn persist_with<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, input: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_persist"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_str().unwrap().to_owned()).collect();
+    command.args(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    let ran = Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
+    check_run(&args, &ran);
+    ran
 }
 
 /// A dated store that is open, with three records of two keys.
@@ -142,4 +148,31 @@ pub(crate) fn segment(dir: &Path) -> PathBuf {
     let found: Vec<PathBuf> = files.filter(|path| is_segment(path) && lines(path)).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].clone()
+}
+
+/// Flips a bit in the middle of a file.
+pub(crate) fn damage(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Presses Ctrl-C.
+pub(crate) fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits for the end of a program, and answers its exit code and what it said on its standard error.
+pub(crate) fn ends(child: &mut Child) -> (i32, String) {
+    for _ in 0..3000 {
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            return (status.code().unwrap_or(-1), said);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    panic!("it does not end");
 }

@@ -8,8 +8,27 @@ use crate::command::{DATE, Scratch, collection, dated, kv, persist, persist_with
 fn help_lists_every_verb_and_a_wrong_call_is_code_2() {
     let help = persist(["--help"]);
     assert_eq!(help.code, 0, "{help:?}");
-    for verb in ["inspect", "verify", "wal", "query", "export", "dates", "keys", "get", "put", "rm", "history", "as-of"]
-    {
+    for verb in [
+        "inspect",
+        "verify",
+        "wal",
+        "query",
+        "export",
+        "dates",
+        "keys",
+        "get",
+        "put",
+        "rm",
+        "history",
+        "as-of",
+        "repair",
+        "rebuild",
+        "backup",
+        "restore",
+        "import",
+        "compact",
+        "completions",
+    ] {
         assert!(help.out.contains(verb), "{verb}: {help:?}");
         let of_verb = persist([verb, "--help"]);
         assert_eq!(of_verb.code, 0, "{of_verb:?}");

@@ -5,10 +5,15 @@
 mod command;
 mod dates;
 mod folders;
+mod import;
 mod inspect;
+mod long;
+mod operations;
 mod page;
 mod past;
 mod query;
 mod records;
+mod schema;
+mod tail;
 mod verify;
 mod wal;

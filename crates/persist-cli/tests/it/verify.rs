@@ -1,19 +1,10 @@
 //! `verify`.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::json;
 
-use crate::command::{DATE, Scratch, collection, dated, kv, persist};
-
-/// Flips a bit in the middle of a file.
-fn damage(file: &Path) {
-    let mut bytes = fs::read(file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(file, bytes).unwrap();
-}
+use crate::command::{DATE, Scratch, collection, damage, dated, kv, persist};
 
 #[test]
 fn sound_stores_are_ok_and_their_records_counted() {
