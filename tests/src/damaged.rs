@@ -147,12 +147,8 @@ impl<S: Subject> Left<S> {
         S::open(dir, 1, &settings())
     }
 
-    /// Puts the databases there that were the store's some time before, under a log that goes on from later. Without any
-    /// log nothing says that they are older.
+    /// Puts the databases there that were the store's some time before, under a log that goes on from later or without one.
     fn make_older(&self, dir: &Path) -> std::io::Result<()> {
-        if files_of(dir, "jsonl").is_empty() {
-            return Ok(());
-        }
         for file in files_of(self.older.path(), "duckdb") {
             let name = file.strip_prefix(self.older.path()).map_err(std::io::Error::other)?;
             std::fs::copy(&file, dir.join(name))?;

@@ -35,6 +35,50 @@ impl Place {
     }
 }
 
+/// Which dates are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Range {
+    /// The first date, where PATH has stores of many; without it, the oldest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = as_date)]
+    from: Option<String>,
+    /// The last date, where PATH has stores of many; without it, the newest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = as_date)]
+    to: Option<String>,
+}
+
+/// A date as an argument.
+pub(crate) fn as_date(text: &str) -> Result<String, String> {
+    if is_date(text) { Ok(text.to_owned()) } else { Err("write YYYY-MM-DD".to_owned()) }
+}
+
+impl Range {
+    /// A folder with no more than the dates that are meant.
+    pub(crate) fn of(&self, found: Folder) -> Result<Folder> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(found);
+        }
+        let is_in = |date: &String| {
+            self.from.as_ref().is_none_or(|from| from <= date) && self.to.as_ref().is_none_or(|to| date <= to)
+        };
+        let within = |dates: Vec<String>| {
+            let within: Vec<String> = dates.iter().filter(|date| is_in(date)).cloned().collect();
+            if within.is_empty() {
+                Err(Failure::Unfit(format!("no date is in this range; there is {}", some(&dates))))
+            } else {
+                Ok(within)
+            }
+        };
+        match found {
+            Folder::Dates(base, dates) => Ok(Folder::Dates(base, within(dates)?)),
+            Folder::Exports(root, dates) => Ok(Folder::Exports(root, within(dates)?)),
+            other => {
+                let message = format!("{} is {}: leave --from and --to out", other.dir().display(), other.name());
+                Err(Failure::Usage(message))
+            }
+        }
+    }
+}
+
 /// What a folder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Folder {

@@ -8,6 +8,8 @@
 mod backup;
 mod compact;
 mod completions;
+mod dates;
+mod export;
 mod failure;
 mod folder;
 mod import;
@@ -59,6 +61,11 @@ enum Verb {
     Wal(wal::Verb),
     /// Run one SELECT over a store, the stores of many dates as one table, a backup or an export
     Query(query::Args),
+    /// Write dates to Parquet files, in Hive partitions
+    Export(export::Args),
+    /// List the dates of a base folder, remove or archive old ones
+    #[command(subcommand)]
+    Dates(dates::Verb),
     /// List the keys
     Keys(records::KeysArgs),
     /// Print the records of a key
@@ -95,6 +102,8 @@ fn main() -> ExitCode {
         Verb::Verify(args) => verify::run(&args, &output),
         Verb::Wal(verb) => wal::run(&verb, &output),
         Verb::Query(args) => query::run(&args, &output),
+        Verb::Export(args) => export::run(&args, &output),
+        Verb::Dates(verb) => dates::run(&verb, &output),
         Verb::Keys(args) => records::keys(&args, &output),
         Verb::Get(args) => records::get(&args, &output),
         Verb::Put(args) => records::put(&args, &output),

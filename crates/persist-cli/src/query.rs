@@ -2,16 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
-use persist_core::{Rows, Sandbox};
+use persist_core::{Interrupter, Rows, Sandbox};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, is_date, some};
+use crate::folder::Range;
+use crate::interrupt::Interrupt;
 use crate::output::{Output, counted};
 use crate::source::{Source, tables};
 use crate::store::{Shape, StoreArgs, absolute};
+
+/// How often Ctrl-C is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What `query` is told.
 #[derive(Debug, clap::Args)]
@@ -32,49 +38,6 @@ pub(crate) struct Args {
     /// Write the answer to a Parquet file, in place of one that is there
     #[arg(long, value_name = "FILE")]
     parquet: Option<PathBuf>,
-}
-
-/// Which dates are meant.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Range {
-    /// The first date, where PATH has stores of many; without it, the oldest
-    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
-    from: Option<String>,
-    /// The last date, where PATH has stores of many; without it, the newest
-    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = date)]
-    to: Option<String>,
-}
-
-fn date(text: &str) -> Result<String, String> {
-    if is_date(text) { Ok(text.to_owned()) } else { Err("write YYYY-MM-DD".to_owned()) }
-}
-
-impl Range {
-    /// A folder with no more than the dates that are meant.
-    pub(crate) fn of(&self, found: Folder) -> Result<Folder> {
-        if self.from.is_none() && self.to.is_none() {
-            return Ok(found);
-        }
-        let is_in = |date: &String| {
-            self.from.as_ref().is_none_or(|from| from <= date) && self.to.as_ref().is_none_or(|to| date <= to)
-        };
-        let within = |dates: Vec<String>| {
-            let within: Vec<String> = dates.iter().filter(|date| is_in(date)).cloned().collect();
-            if within.is_empty() {
-                Err(Failure::Unfit(format!("no date is in this range; there is {}", some(&dates))))
-            } else {
-                Ok(within)
-            }
-        };
-        match found {
-            Folder::Dates(base, dates) => Ok(Folder::Dates(base, within(dates)?)),
-            Folder::Exports(root, dates) => Ok(Folder::Exports(root, within(dates)?)),
-            other => {
-                let message = format!("{} is {}: leave --from and --to out", other.dir().display(), other.name());
-                Err(Failure::Usage(message))
-            }
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -106,13 +69,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let file = args.parquet.as_deref().map(absolute);
     let sandbox = Sandbox::open(&tables, file.as_deref())?;
     sources.iter().try_for_each(Source::check_still_closed)?;
+    let interrupt = Interrupt::noted()?;
+    stop_where_asked(interrupt.clone(), sandbox.interrupter());
+    let told = |error| match interrupt.is_asked() {
+        true => Failure::Interrupted("interrupted: there is no answer, and no file was changed".to_owned()),
+        false => Failure::Store(error),
+    };
     if let Some(file) = file {
-        let rows = sandbox.write_parquet(&args.sql)?;
+        let rows = sandbox.write_parquet(&args.sql).map_err(told)?;
         let text = |written: &Written| format!("{}: {}", written.file.display(), counted(written.rows, "row"));
         output.answer(&Written { file, rows, sources }, text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = sandbox.query(&args.sql)?;
+    let rows = sandbox.query(&args.sql).map_err(told)?;
     if output.is_json() {
         output.answer(&Answer::of(&rows, sources)?, |_| String::new())?;
     } else if args.csv {
@@ -121,6 +90,18 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         output.line(&rows.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the query at Ctrl-C, from now until the process ends.
+fn stop_where_asked(interrupt: Interrupt, interrupter: Interrupter) {
+    thread::spawn(move || {
+        loop {
+            if interrupt.is_asked() {
+                interrupter.interrupt();
+            }
+            thread::sleep(LOOK);
+        }
+    });
 }
 
 impl Answer {

@@ -205,7 +205,7 @@ fn files(parts: &[Part]) -> Vec<PathBuf> {
 }
 
 /// The tables of a store and their files.
-fn parts(folder: &Folder, shape: &Shape) -> Result<Vec<Part>> {
+pub(crate) fn parts(folder: &Folder, shape: &Shape) -> Result<Vec<Part>> {
     let part = |table: &'static str, file: PathBuf| {
         (table, SandboxPart::Database { date: date(folder), file, table: table.to_owned() })
     };
@@ -219,7 +219,7 @@ fn parts(folder: &Folder, shape: &Shape) -> Result<Vec<Part>> {
 }
 
 /// Whether a store was closed: nothing is in a log that is not in its databases.
-fn is_closed(folder: &Folder, parts: &[Part]) -> Result<bool> {
+pub(crate) fn is_closed(folder: &Folder, parts: &[Part]) -> Result<bool> {
     for dir in folder.log_folders()? {
         if names(&dir)?.iter().any(|name| SegmentId::parse(name).is_some()) {
             return Ok(false);

@@ -32,7 +32,7 @@ pub(crate) struct StoreArgs {
 }
 
 /// What a store looks like, as far as its folder does not say.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Shape {
     /// The DuckDB file, where it is not in the store's folder
     #[arg(long, value_name = "FILE")]

@@ -1,14 +1,16 @@
 //! `store.json`: whose files a folder holds.
 //!
 //! It is renamed into place only after the database's first CHECKPOINT. Without it, a database in the folder is
-//! another's; with it, the database and the log are ours, and what DuckDB's own log says is not needed.
+//! another's; with it, the database and the log are ours, and what DuckDB's own log says is not needed. Before segments of the
+//! log are removed it is written anew with what the database's file has by then: without them nothing else would tell an
+//! older file, put there by another hand.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Fs, aside, is_there, prepare, put_in_place, read, sync_dir_of};
+use crate::fs::{Fs, aside, is_there, prepare, put_in_place, read, replace, sync_dir_of};
 use crate::planted::planted;
 use crate::wal::Ancestor;
 
@@ -26,6 +28,10 @@ pub(crate) struct Identity {
     /// The last segment of the Python original, where its folder was taken over; 0 where it left none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) taken_over: Option<u64>,
+    /// Up to this `seq` everything was in the database's file when segments of the log were last removed: a file that ends
+    /// before is an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checkpointed: Option<u64>,
 }
 
 impl Identity {
@@ -34,7 +40,7 @@ impl Identity {
     }
 
     pub(crate) fn of(id: String) -> Self {
-        Self { format: FORMAT, lineage: vec![Ancestor::present(&id)], taken_over: None, id }
+        Self { format: FORMAT, lineage: vec![Ancestor::present(&id)], taken_over: None, checkpointed: None, id }
     }
 
     pub(crate) fn of_takeover(id: String, last_segment: u64) -> Self {
@@ -47,7 +53,7 @@ impl Identity {
             last.last_seq = Some(seq);
         }
         lineage.push(Ancestor::present(&id));
-        Self { format: FORMAT, id, lineage, taken_over: None }
+        Self { format: FORMAT, id, lineage, taken_over: None, checkpointed: None }
     }
 
     /// Reads the identity of the store in `dir`; `None` where there is none yet.
@@ -78,6 +84,18 @@ impl Identity {
             && self.lineage.iter().all(|ancestor| is_id(&ancestor.store))
     }
 
+    /// Notes durably how far the database's file is known to go.
+    pub(crate) fn note(&self, fs: &dyn Fs, dir: &Path, checkpointed: u64) -> Result<()> {
+        let noted = Self { checkpointed: Some(checkpointed), ..self.clone() };
+        let path = Self::path(dir);
+        replace(fs, &path, &noted.text(&path)?)
+    }
+
+    fn text(&self, path: &Path) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))
+    }
+
     /// Reads the identity of a store whose making was interrupted in `dir`.
     pub(crate) fn load_prepared(fs: &dyn Fs, dir: &Path) -> Result<Option<Self>> {
         let bytes = read_if_there(fs, &aside(&Self::path(dir)))?;
@@ -88,9 +106,7 @@ impl Identity {
     /// Writes the identity aside, so that a database that is made now is known as this store's if a crash comes.
     pub(crate) fn prepare(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
         let path = Self::path(dir);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::config(format!("cannot write {}: {error}", path.display())).with_source(error))?;
-        prepare(fs, &path, &text)?;
+        prepare(fs, &path, &self.text(&path)?)?;
         sync_dir_of(fs, &path)
     }
 

@@ -126,7 +126,11 @@ mod key;
 pub mod keys;
 pub mod lock;
 pub mod model;
-mod planted;
+#[doc(hidden)]
+pub mod planted;
+#[cfg(any(feature = "duckdb", persist_schedules))]
+#[doc(hidden)]
+pub mod protocol;
 pub mod record;
 mod sync;
 pub mod text;

@@ -167,7 +167,7 @@ pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// Reads a value for a column of this type.
-struct Seed(Type);
+pub(crate) struct Seed(pub(crate) Type);
 
 impl<'de> DeserializeSeed<'de> for Seed {
     type Value = Cell;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use persist_core::fs::{Fs, is_there, read, replace};
+use persist_core::planted::planted;
 use persist_core::{Error, Result};
 
 use crate::catalog::remove_dropped;
@@ -25,11 +26,12 @@ fn save_held(shared: &Shared, storage: &Storage, identity: &mut Identity, in_any
     let saved = shared.tables().into_iter().map(|table| save::save(shared, storage, &table, in_any_case));
     let saved = saved.fold(Ok(()), Result::and);
     saved.and(remove_dropped(storage, identity))?;
-    if identity.saved_seq < reached || identity.is_damaged {
+    let reached = if planted("saved-too-far") { storage.log.last_seq() } else { reached };
+    if identity.saved_seq < reached || identity.is_damaged || identity.plain_log.is_some() {
         // A table may have had nothing to save, while the log is still to be synced up to here.
         storage.log.wait(reached, persist_core::wal::Reach::Durable)?;
         let mut next = identity.clone();
-        (next.saved_seq, next.is_damaged) = (reached, false);
+        (next.saved_seq, next.is_damaged, next.plain_log) = (reached, false, None);
         next.write(storage.fs.as_ref(), &storage.paths.identity())?;
         *identity = next;
     }
@@ -62,7 +64,8 @@ pub(crate) fn checkpoint(shared: &Shared, storage: &Storage) -> Result<Vec<PathB
         }
         // One that was renamed is forgotten, the other removed, and the folder synced: at once, as the next that fails must
         // not have this one archived again, and no further, as another may be closed by now.
-        storage.log.remove_up_to(segment.last_seq)?;
+        let archived = if planted("removed-unarchived") { identity.saved_seq } else { segment.last_seq };
+        storage.log.remove_up_to(archived)?;
         archives.push(target);
     }
     if let Some(most) = shared.config.archives {

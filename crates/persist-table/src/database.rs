@@ -10,6 +10,7 @@ use crate::catalog;
 use crate::checkpoint;
 use crate::config::Config;
 use crate::declare::Table;
+use crate::held;
 use crate::keeper::Keeper;
 use crate::open;
 use crate::operation::{Entry, Operation};
@@ -80,7 +81,7 @@ impl Database {
     /// [`Schema`](persist_core::ErrorKind::Schema) where the table is there and was declared otherwise: the message lists
     /// the differences. Besides, as [`Database::load`].
     pub fn table<T: Table>(&self) -> Result<Rows<T>> {
-        self.shared.check_outside_transaction("table")?;
+        held::check_none(&self.shared, "table")?;
         let table = catalog::make(&self.shared, T::schema())?;
         Ok(Rows::new(Arc::clone(&self.shared), table))
     }
@@ -90,7 +91,7 @@ impl Database {
     /// # Errors
     /// As [`Database::table`]; [`Schema`](persist_core::ErrorKind::Schema) also for a declaration that makes no sense.
     pub fn create_table(&self, schema: Schema) -> Result<Rows> {
-        self.shared.check_outside_transaction("create_table")?;
+        held::check_none(&self.shared, "create_table")?;
         let table = catalog::make(&self.shared, schema)?;
         Ok(Rows::new(Arc::clone(&self.shared), table))
     }
@@ -122,7 +123,7 @@ impl Database {
     /// [`Corrupt`](persist_core::ErrorKind::Corrupt), naming file and line, for a file that can't be read, or has a row that
     /// its table would not take; [`Io`](persist_core::ErrorKind::Io).
     pub fn load(&self) -> Result<()> {
-        self.shared.check_outside_transaction("load")?;
+        held::check_none(&self.shared, "load")?;
         self.shared.tables().iter().try_for_each(|table| table.write().load(&self.shared))
     }
 
@@ -149,7 +150,7 @@ impl Database {
     /// # Errors
     /// What `make` answers; else as [`Rows::insert`].
     pub fn transaction<R>(&self, make: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
-        self.shared.check_outside_transaction("transaction")?;
+        held::check_none(&self.shared, "transaction")?;
         let transaction = Transaction::new(Work::on_several(&self.shared));
         let made = make(&transaction);
         let work = transaction.into_work();
@@ -164,7 +165,7 @@ impl Database {
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) where there is none; else as [`Rows::insert`].
     pub fn drop_table(&self, table: &str) -> Result<()> {
-        self.shared.check_outside_transaction("drop_table")?;
+        held::check_none(&self.shared, "drop_table")?;
         catalog::remove(&self.shared, table)
     }
 
@@ -174,7 +175,7 @@ impl Database {
     /// # Errors
     /// [`Schema`](persist_core::ErrorKind::Schema) for any other difference; the message lists them.
     pub fn migrate(&self, schema: Schema) -> Result<()> {
-        self.shared.check_outside_transaction("migrate")?;
+        held::check_none(&self.shared, "migrate")?;
         catalog::migrate(&self.shared, schema)
     }
 
@@ -185,7 +186,7 @@ impl Database {
     /// [`Io`](persist_core::ErrorKind::Io), [`Poisoned`](persist_core::ErrorKind::Poisoned): what could not be saved stays
     /// in the log.
     pub fn save(&self) -> Result<()> {
-        self.shared.check_outside_transaction("save")?;
+        held::check_none(&self.shared, "save")?;
         self.shared.storage.as_ref().map_or(Ok(()), |storage| checkpoint::save(&self.shared, storage, false))
     }
 
@@ -195,7 +196,7 @@ impl Database {
     /// # Errors
     /// As [`Database::save`].
     pub fn checkpoint(&self) -> Result<Vec<PathBuf>> {
-        self.shared.check_outside_transaction("checkpoint")?;
+        held::check_none(&self.shared, "checkpoint")?;
         let storage = self.shared.storage.as_ref();
         storage.map_or_else(|| Ok(Vec::new()), |storage| checkpoint::checkpoint(&self.shared, storage))
     }
@@ -205,7 +206,7 @@ impl Database {
     /// # Errors
     /// As [`Database::save`] and [`Database::load`].
     pub fn compact(&self) -> Result<()> {
-        self.shared.check_outside_transaction("compact")?;
+        held::check_none(&self.shared, "compact")?;
         self.shared.storage.as_ref().map_or(Ok(()), |storage| checkpoint::save(&self.shared, storage, true))
     }
 

@@ -30,7 +30,7 @@ struct Wanted {
     sync: Option<Duration>,
     /// When changed tables are to be saved.
     save: Option<Duration>,
-    /// What the log has taken since the last save by size.
+    /// What the log has taken since it was last archived by size.
     bytes: u64,
     ahead: bool,
     /// There is the thread.
@@ -50,12 +50,13 @@ enum Due {
 }
 
 impl Signal {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// The log has so many bytes of earlier runs already.
+    pub(crate) fn new(config: &Config, bytes: u64) -> Self {
         Self {
             clock: Arc::clone(&config.clock),
             save_interval: config.save_interval,
             save_log_bytes: config.save_log_bytes,
-            wanted: Mutex::default(),
+            wanted: Mutex::new(Wanted { bytes, ..Wanted::default() }),
             changed: Condvar::new(),
         }
     }

@@ -8,6 +8,7 @@ use crc32fast::Hasher;
 use flate2::bufread::MultiGzDecoder;
 use parking_lot::Mutex;
 use persist_core::fs::{Access, File, Fs, aside, is_there, put_in_place};
+use persist_core::planted::planted;
 use persist_core::{Error, ErrorKind, Result};
 
 use crate::meta::{Content, Meta, Saved, crc_text};
@@ -80,7 +81,7 @@ fn settled(storage: &Storage, path: &Path) -> Result<Option<Meta>> {
     if let Some(next) = meta.next.take() {
         let file = storage.paths.records(&next.file);
         // It was durable aside before it was announced: where it no longer stands aside, it has been renamed.
-        if is_there(fs, &aside(&file))? {
+        if is_there(fs, &aside(&file))? && !planted("rewrite-unfinished") {
             put_in_place(fs, &file)?;
         }
         meta.content = next;
@@ -108,7 +109,7 @@ fn cut(fs: &dyn Fs, path: &Path, expected: Option<&Content>) -> Result<u64> {
         let message = format!("{} has {length} bytes, and {} were saved in it", path.display(), expected.length);
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    if length > expected.length {
+    if length > expected.length && !planted("tail-uncut") {
         tracing::warn!(?path, bytes = length - expected.length, "cutting off what was never finished");
         file.set_len(expected.length).map_err(|error| Error::io("cannot cut", path, error))?;
         file.sync_all().map_err(|error| Error::io("cannot sync", path, error))?;

@@ -5,18 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use persist_core::fs::{Fs, is_there, make_durable_folder, read, remove_if_there, sync_dir_of};
+use persist_core::fs::{Fs, is_there, make_durable_folder, remove_if_there, sync_dir_of};
 use persist_core::lock::Lock;
-use persist_core::wal::{Ancestor, Line, Log, LogOptions, Recovered, Recovery, RecoveryPolicy, new_store_id};
+use persist_core::planted::planted;
+use persist_core::wal::{Ancestor, Log, LogOptions, Recovered, Recovery, RecoveryPolicy, new_store_id};
 use persist_core::{Error, ErrorKind, Result};
 
 use crate::cell::Cell;
-use crate::checkpoint::{self, free_name};
+use crate::checkpoint;
 use crate::config::Config;
 use crate::keeper::Signal;
 use crate::meta::Meta;
 use crate::operation::{Action, Entry};
-use crate::paths::{LOG, LOG_NAMES, Paths, records_of, table_of};
+use crate::paths::{LOG_NAMES, Paths, records_of, table_of};
+use crate::plain_log;
 use crate::row;
 use crate::schema::check_name;
 use crate::schema_file;
@@ -42,8 +44,8 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
     let mut identity = found.unwrap_or_else(|| Identity::new(new_store_id()));
     let lineage = vec![Ancestor::present(&identity.id)];
     let moment = persist_core::Timestamp::from_unix_micros(config.clock.unix_micros()).to_string();
+    plain_log::take_over(fs.as_ref(), &paths, &mut identity, is_new, &moment)?;
     if is_new {
-        set_aside_another_log(fs.as_ref(), &paths, &moment)?;
         identity.write(fs.as_ref(), &paths.identity())?;
     }
     let recovered = recover(&config, &paths, &lineage, &mut identity)?;
@@ -53,11 +55,15 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
     // A file may have what the log has lost, now or before an opening that was interrupted: no other write gets its number.
     let least = last_applied(fs.as_ref(), &paths)?.saturating_add(1);
     let (is_behind, is_damaged) = (start.next_seq < least, identity.is_damaged);
-    start.next_seq = start.next_seq.max(least);
+    if !planted("seq-given-twice") {
+        start.next_seq = start.next_seq.max(least);
+    }
     let log = Log::new(Arc::clone(&fs), Arc::clone(&config.clock), &paths.wal, &identity.id, options, start);
+    // Many short runs write as much as a long one.
+    let of_earlier_runs = log.closed_segments().iter().map(|segment| segment.bytes).sum();
     let recovery = recovered.report().clone();
     let storage = Storage {
-        signal: Arc::new(Signal::new(&config)),
+        signal: Arc::new(Signal::new(&config, of_earlier_runs)),
         saving: Mutex::new(identity),
         fs,
         paths,
@@ -71,16 +77,16 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
         config,
         catalog: RwLock::default(),
         transactions: Mutex::default(),
-        in_transaction: Mutex::default(),
         storage: Some(storage),
     };
     let given_up = replay(&shared, &recovered, is_damaged)?;
     if let Some(storage) = shared.storage.as_mut() {
         storage.recovery.changed.extend(given_up);
     }
-    if let Some(storage) = shared.storage.as_ref().filter(|_| is_damaged || is_behind) {
+    let is_taken_over = plain_log::replay(&shared)?;
+    if let Some(storage) = shared.storage.as_ref().filter(|_| is_damaged || is_behind || is_taken_over) {
         // The log goes on after what it has and what the files have, and nothing is written before that is noted.
-        checkpoint::save(&shared, storage, true)?;
+        checkpoint::save(&shared, storage, is_damaged || is_behind)?;
     }
     Ok(shared)
 }
@@ -111,29 +117,8 @@ pub(crate) fn in_memory(name: &str) -> Result<Shared> {
         config: Config::default(),
         catalog: RwLock::default(),
         transactions: Mutex::default(),
-        in_transaction: Mutex::default(),
         storage: None,
     })
-}
-
-/// A folder that was written by others has a log that says nothing of what was saved: as they never read it, it is archived
-/// unread.
-fn set_aside_another_log(fs: &dyn Fs, paths: &Paths, now: &str) -> Result<()> {
-    let path = paths.wal.join(LOG);
-    if !is_there(fs, &path)? {
-        return Ok(());
-    }
-    let bytes = read(fs, &path).map_err(|error| Error::io("cannot read", &path, error))?;
-    let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    if lines.any(|line| Line::parse(line).is_some()) {
-        let message =
-            format!("{} is the log of a database, and {} is missing", path.display(), paths.identity().display());
-        return Err(Error::new(ErrorKind::Corrupt, message));
-    }
-    let target = free_name(fs, paths, now, false)?;
-    fs.rename(&path, &target).map_err(|error| Error::io("cannot rename into place", &target, error))?;
-    tracing::info!(?target, "the log of another program is archived unread");
-    sync_dir_of(fs, &target)
 }
 
 /// The last write that any table's file has.

@@ -106,7 +106,8 @@ pub(crate) fn import_json(shared: &Shared, path: &Path) -> Result<usize> {
         1 + text.get(..offset).unwrap_or_default().matches('\n').count()
     };
     let records = exported.records.iter().map(|raw| (raw, raw.get()));
-    import(shared, &exported.table, path, records, row::parse, |raw| line_of(raw))
+    let read = (|_: &Layout| Ok(()), |layout: &Layout, (): &(), json| row::parse(layout, json));
+    import(shared, &exported.table, path, records, read, |raw| line_of(raw))
 }
 
 /// Adds the records of a CSV file to a table, all or none; answers how many.
@@ -115,17 +116,20 @@ pub(crate) fn import_csv(shared: &Shared, table: &str, path: &Path) -> Result<us
     let at = |line: usize, why: &str| Error::input(format!("{}, line {line}: {why}", path.display()));
     let mut records = csv::read(&text).map_err(|(line, why)| at(line, why))?.into_iter();
     let Some((_, header)) = records.next() else { return Err(at(1, "it names no columns")) };
-    let layout = shared.table(table)?.read().layout.clone();
-    let mut places: Vec<usize> = Vec::new();
-    for (name, _) in &header {
-        let place = layout.place(name).map_err(|error| at(1, &error.to_string()))?;
-        if places.contains(&place) {
-            return Err(at(1, &format!("column {name} is there twice")));
+    // Made out while the table is held: another may migrate it until then.
+    let places_of = |layout: &Layout| {
+        let mut places: Vec<usize> = Vec::new();
+        for (name, _) in &header {
+            let place = layout.place(name).map_err(|error| at(1, &error.to_string()))?;
+            if places.contains(&place) {
+                return Err(at(1, &format!("column {name} is there twice")));
+            }
+            places.push(place);
         }
-        places.push(place);
-    }
+        Ok(places)
+    };
     let records: Vec<csv::Record> = records.collect();
-    let given = |layout: &Layout, fields: &Vec<csv::Field>| {
+    let given = |layout: &Layout, places: &Vec<usize>, fields: &Vec<csv::Field>| {
         if fields.len() != places.len() {
             let message = format!("it has {} fields, and the first line names {} columns", fields.len(), places.len());
             return Err(Error::input(message));
@@ -145,7 +149,8 @@ pub(crate) fn import_csv(shared: &Shared, table: &str, path: &Path) -> Result<us
         }
         Ok(given)
     };
-    import(shared, table, path, records.iter().map(|(line, fields)| (line, fields)), given, |line| *line)
+    let records = records.iter().map(|(line, fields)| (line, fields));
+    import(shared, table, path, records, (places_of, given), |line| *line)
 }
 
 fn text_of(shared: &Shared, path: &Path) -> Result<String> {
@@ -153,12 +158,14 @@ fn text_of(shared: &Shared, path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| Error::input(format!("{} is not UTF-8: {error}", path.display())))
 }
 
-fn import<P, R>(
+/// Adds records to a table, all or none. `prepare` looks at the declaration first, and what it answers helps `given` to read
+/// each record.
+fn import<P, R, H>(
     shared: &Shared,
     table: &str,
     path: &Path,
     records: impl Iterator<Item = (P, R)>,
-    given: impl Fn(&Layout, R) -> Result<Given>,
+    (prepare, given): (impl FnOnce(&Layout) -> Result<H>, impl Fn(&Layout, &H, R) -> Result<Given>),
     line_of: impl Fn(P) -> usize,
 ) -> Result<usize> {
     let table = shared.table(table)?;
@@ -166,9 +173,10 @@ fn import<P, R>(
     let add = |work: &mut Work<'_>| {
         let at = work.hold(&table)?;
         let layout = work.table(at)?.0.clone();
+        let help = prepare(&layout)?;
         let mut count = 0;
         for (place, record) in records {
-            let added = given(&layout, record).and_then(|given| work.insert(at, given));
+            let added = given(&layout, &help, record).and_then(|given| work.insert(at, given));
             if let Err(error) = added {
                 let kind = if error.kind() == ErrorKind::Conflict { ErrorKind::Conflict } else { ErrorKind::Input };
                 let message = format!("{}, line {}: {error}", path.display(), line_of(place));

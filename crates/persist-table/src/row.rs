@@ -8,8 +8,9 @@ use persist_core::{Error, Result};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cell::{Cell, shortened};
+use crate::cell::{Cell, Seed, shortened};
 use crate::schema::Layout;
+use crate::value::RowReader;
 
 /// The values of a row, in the order of the columns.
 pub(crate) type Row = Arc<[Cell]>;
@@ -23,10 +24,13 @@ pub(crate) type Given = Vec<Option<Cell>>;
 /// `Input`, naming the table, and the column and value where it is one.
 pub(crate) fn parse(layout: &Layout, json: &str) -> Result<Given> {
     let fault = RefCell::new(None);
-    let mut reader = serde_json::Deserializer::from_str(json);
-    let given = Object { layout, fault: &fault }.deserialize(&mut reader);
-    let given = given.and_then(|given| reader.end().map(|()| given));
-    given.map_err(|error| match fault.take() {
+    let read = |quotes| {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let given = Object { layout, fault: &fault, quotes }.deserialize(&mut reader);
+        given.and_then(|given| reader.end().map(|()| given))
+    };
+    // Once more, to say what is wrong with which value: to keep the text of each takes longer.
+    read(false).or_else(|_| read(true)).map_err(|error| match fault.take() {
         Some(fault) => fault,
         None => Error::input(format!("table {}: {} is no record: {error}", layout.table(), shortened(json))),
     })
@@ -57,7 +61,12 @@ pub(crate) fn complete(layout: &Layout, given: Given) -> Result<Vec<Cell>> {
 
 /// Reads a record as the store wrote it, or as somebody wrote it in its place: a primary key must be there.
 pub(crate) fn parse_whole(layout: &Layout, json: &str) -> Result<Row> {
-    let cells = complete(layout, parse(layout, json)?)?;
+    whole(layout, parse(layout, json)?)
+}
+
+/// Makes a row, with its primary key, of what was given.
+pub(crate) fn whole(layout: &Layout, given: Given) -> Result<Row> {
+    let cells = complete(layout, given)?;
     if cells.get(layout.primary).is_none_or(Cell::is_null) {
         let name = layout.column(layout.primary).map_or("", |column| column.name.as_str());
         return Err(layout.refusal(name, "the primary key is missing"));
@@ -85,9 +94,9 @@ pub(crate) fn write(layout: &Layout, row: &[Cell], out: &mut String) {
 /// # Errors
 /// `Input`, where it is none.
 pub(crate) fn to<T: DeserializeOwned>(layout: &Layout, row: &[Cell]) -> Result<T> {
-    let mut text = String::with_capacity(128);
-    write(layout, row, &mut text);
-    serde_json::from_str(&text).map_err(|error| {
+    T::deserialize(RowReader { layout, row }).map_err(|error| {
+        let mut text = String::new();
+        write(layout, row, &mut text);
         let wanted = std::any::type_name::<T>();
         Error::input(format!("table {}: {} is no {wanted}: {error}", layout.table(), shortened(&text)))
             .with_source(error)
@@ -98,6 +107,8 @@ struct Object<'a> {
     layout: &'a Layout,
     /// What serde has no words for.
     fault: &'a RefCell<Option<Error>>,
+    /// The refusal of a value quotes it.
+    quotes: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -130,8 +141,12 @@ impl<'de> Visitor<'de> for Object<'_> {
             if slot.is_some() {
                 return Err(refuse(self.layout.refusal(&column.name, "it is given twice")));
             }
-            let value: &RawValue = map.next_value()?;
-            *slot = Some(self.layout.cell_of(at, value.get()).map_err(refuse)?);
+            *slot = Some(if self.quotes {
+                let value: &RawValue = map.next_value()?;
+                self.layout.cell_of(at, value.get()).map_err(refuse)?
+            } else {
+                map.next_value_seed(Seed(column.kind))?
+            });
         }
         Ok(given)
     }

@@ -12,6 +12,7 @@ use crc32fast::Hasher;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use persist_core::fs::{Access, File, Fs, aside, is_there, put_in_place, remove_if_there, sync_dir_of, write_all_at};
+use persist_core::planted::planted;
 use persist_core::wal::Reach;
 use persist_core::{Error, ErrorKind, Result};
 
@@ -39,7 +40,8 @@ struct Snapshot {
 pub(crate) fn save(shared: &Shared, storage: &Storage, table: &Table, in_any_case: bool) -> Result<()> {
     let Some(snapshot) = snapshot(shared, table, in_any_case)? else { return Ok(()) };
     let saved_at = shared.now().to_string();
-    let (done, is_settled) = match storage.log.wait(snapshot.applied_seq, Reach::Durable) {
+    let reach = if planted("save-before-log") { Reach::Written } else { Reach::Durable };
+    let (done, is_settled) = match storage.log.wait(snapshot.applied_seq, reach) {
         Ok(()) if snapshot.is_all => rewrite(shared, storage, &snapshot, saved_at),
         Ok(()) => (append(storage, &snapshot, saved_at), true),
         Err(error) => (Err(error), true),
@@ -107,7 +109,9 @@ fn append(storage: &Storage, snapshot: &Snapshot, saved_at: String) -> Result<Co
         let file = fs.open(&path, access).map_err(|error| Error::io("cannot open", &path, error))?;
         let written = write_rows(file.as_ref(), before, layout, rows);
         let (length, crc) = written.map_err(|error| Error::io("cannot write", &path, error))?;
-        file.sync_data().map_err(|error| Error::io("cannot sync", &path, error))?;
+        if !planted("records-unsynced") {
+            file.sync_data().map_err(|error| Error::io("cannot sync", &path, error))?;
+        }
         if is_new {
             sync_dir_of(fs, &path)?;
         }
@@ -134,7 +138,9 @@ fn rewrite(shared: &Shared, storage: &Storage, snapshot: &Snapshot, saved_at: St
     let mut meta = Meta::new(before.clone(), saved_at);
     meta.next = Some(content.clone());
     let exchange = || {
-        meta.write(fs, &meta_path)?;
+        if !planted("rewrite-unannounced") {
+            meta.write(fs, &meta_path)?;
+        }
         put_in_place(fs, &path)?;
         (meta.content, meta.next) = (content.clone(), None);
         meta.write(fs, &meta_path)?;
@@ -154,11 +160,16 @@ fn write_aside(fs: &dyn Fs, path: &Path, file: String, snapshot: &Snapshot) -> R
     let mut content = Content { next_key: snapshot.next_key, ..Content::empty(file, snapshot.applied_seq) };
     let open = fs.open(&aside, Access::CreateNew);
     let output = open.map_err(|error| Error::io("cannot create", &aside, error))?;
-    let written = write_rows(output.as_ref(), &content, &snapshot.layout, &snapshot.rows);
-    (content.length, content.crc) = written.map_err(|error| Error::io("cannot write", &aside, error))?;
+    let write = || {
+        let written = write_rows(output.as_ref(), &content, &snapshot.layout, &snapshot.rows);
+        let (length, crc) = written.map_err(|error| Error::io("cannot write", &aside, error))?;
+        output.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))?;
+        sync_dir_of(fs, &aside)?;
+        Ok((length, crc))
+    };
+    // Half a file is of use to nobody, and others may need the space. If it stays, the next save removes it.
+    (content.length, content.crc) = write().inspect_err(|_| drop(fs.remove_file(&aside)))?;
     content.records = snapshot.rows.len() as u64;
-    output.sync_all().map_err(|error| Error::io("cannot sync", &aside, error))?;
-    sync_dir_of(fs, &aside)?;
     Ok(content)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 use parking_lot::{Mutex, RwLock};
 use persist_core::fs::{Fs, read, replace};
@@ -25,8 +24,6 @@ pub(crate) struct Shared {
     pub(crate) catalog: RwLock<BTreeMap<String, Table>>,
     /// One transaction at a time holds several tables, so that none waits for another in a circle.
     pub(crate) transactions: Mutex<()>,
-    /// Whose turn that is.
-    pub(crate) in_transaction: Mutex<Option<ThreadId>>,
     /// `None` where the database is in memory alone.
     pub(crate) storage: Option<Storage>,
 }
@@ -56,6 +53,9 @@ pub(crate) struct Identity {
     /// tables' files have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_damaged: bool,
+    /// A log of another program that is still to be brought into the tables, or was, and not everything is saved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plain_log: Option<String>,
     /// Tables that were dropped and whose files are still to be removed.
     #[serde(skip)]
     pub(crate) dropped: BTreeSet<String>,
@@ -65,7 +65,7 @@ impl Identity {
     const FORMAT: u32 = 1;
 
     pub(crate) fn new(id: String) -> Self {
-        Self { format: Self::FORMAT, id, saved_seq: 0, is_damaged: false, dropped: BTreeSet::new() }
+        Self { format: Self::FORMAT, id, saved_seq: 0, is_damaged: false, plain_log: None, dropped: BTreeSet::new() }
     }
 
     /// `None` where there is none yet.
@@ -108,18 +108,6 @@ impl Shared {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Error::input(format!("database {} has no table {name:?}; there are: {known}", self.name))
         })
-    }
-
-    /// Refuses what would wait for the transaction that calls it: that holds tables, and gives them back when it has
-    /// returned.
-    ///
-    /// # Errors
-    /// `Input`, naming the call.
-    pub(crate) fn check_outside_transaction(&self, call: &str) -> Result<()> {
-        if *self.in_transaction.lock() == Some(std::thread::current().id()) {
-            return Err(Error::input(format!("database {}: {call} was called inside a transaction", self.name)));
-        }
-        Ok(())
     }
 
     /// All tables, by their names.

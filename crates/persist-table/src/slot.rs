@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use persist_core::{Error, ErrorKind, Result};
 
+use crate::held;
 use crate::meta::Saved;
 use crate::schema::Layout;
 use crate::shared::Shared;
@@ -61,6 +62,7 @@ impl Slot {
 
 /// The table, to be read, with its rows.
 pub(crate) fn read<'t>(table: &'t Table, shared: &Shared) -> Result<RwLockReadGuard<'t, Slot>> {
+    held::check_free(table)?;
     let slot = table.read();
     if slot.state.is_some() && !slot.is_dropped {
         return Ok(slot);

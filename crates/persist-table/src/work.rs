@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::{ArcRwLockWriteGuard, MutexGuard, RawRwLock};
 use persist_core::data::to_json;
+use persist_core::planted::planted;
 use persist_core::wal::{BatchPlace, Body, Marks};
 use persist_core::{Durability, Error, ErrorKind, Result};
 use serde::Serialize;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cell::Cell;
 use crate::filter::Filter;
+use crate::held::{self, Held};
 use crate::operation::{Action, body};
 use crate::row::{self, Given, Row};
 use crate::schema::Layout;
@@ -28,31 +30,13 @@ pub(crate) struct Work<'a> {
     shared: &'a Shared,
     durability: Durability,
     held: Vec<ArcRwLockWriteGuard<RawRwLock, Slot>>,
+    /// That it holds them, for who would wait for that in the same thread.
+    notes: Vec<Held>,
     /// The turn of who may hold several tables; given back with them.
-    turn: Option<Turn<'a>>,
+    turn: Option<MutexGuard<'a, ()>>,
     /// What was there before each change.
     undo: Vec<Undo>,
     bodies: Vec<(usize, Body)>,
-}
-
-/// The turn of who may hold several tables. It is told apart by its thread, so that it does not wait for itself.
-struct Turn<'a> {
-    shared: &'a Shared,
-    _turn: MutexGuard<'a, ()>,
-}
-
-impl<'a> Turn<'a> {
-    fn take(shared: &'a Shared) -> Self {
-        let turn = shared.transactions.lock();
-        *shared.in_transaction.lock() = Some(std::thread::current().id());
-        Self { shared, _turn: turn }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *self.shared.in_transaction.lock() = None;
-    }
 }
 
 /// How it was before a change.
@@ -71,13 +55,22 @@ impl fmt::Debug for Work<'_> {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(shared: &'a Shared, durability: Durability) -> Self {
-        Self { shared, durability, held: Vec::new(), turn: None, undo: Vec::new(), bodies: Vec::new() }
+        Self {
+            shared,
+            durability,
+            held: Vec::new(),
+            notes: Vec::new(),
+            turn: None,
+            undo: Vec::new(),
+            bodies: Vec::new(),
+        }
     }
 
     /// Work that may hold several tables: one at a time, so that none waits for another in a circle.
     pub(crate) fn on_several(shared: &'a Shared) -> Self {
         let mut work = Self::new(shared, shared.config.durability);
-        work.turn = Some(Turn::take(shared));
+        work.turn = Some(shared.transactions.lock());
+        work.notes.push(Held::transaction(shared));
         work
     }
 
@@ -92,6 +85,7 @@ impl<'a> Work<'a> {
 
     fn let_go(&mut self) {
         self.held.clear();
+        self.notes.clear();
         self.turn = None;
     }
 
@@ -105,8 +99,10 @@ impl<'a> Work<'a> {
         if let Some(at) = self.held.iter().position(is_it) {
             return Ok(at);
         }
+        held::check_free(table)?;
         let mut slot = table.write_arc();
         slot.load(self.shared)?;
+        self.notes.push(Held::table(self.shared, table, &slot.layout));
         self.held.push(slot);
         Ok(self.held.len() - 1)
     }
@@ -277,7 +273,7 @@ impl<'a> Work<'a> {
         let of = u32::try_from(bodies.len()).map_err(|_| Error::input("more changes than one step can have"))?;
         let mut last = 0;
         for (number, (at, body)) in (1..).zip(bodies) {
-            let place = (of > 1).then_some(BatchPlace { number, of });
+            let place = (of > 1 && !planted("batch-unmarked")).then_some(BatchPlace { number, of });
             last = append.push(body, Marks::default().batch(place)).seq;
             if let Some(state) = self.held.get_mut(at).and_then(|slot| slot.state.as_mut()) {
                 state.last_seq = last;
@@ -313,7 +309,11 @@ impl<'a> Work<'a> {
     }
 
     fn roll_back_to(&mut self, changes: usize) {
-        for Undo { at, id, row, next_key } in self.undo.split_off(changes).into_iter().rev() {
+        let mut undo = self.undo.split_off(changes);
+        if !planted("rolled-back-forwards") {
+            undo.reverse();
+        }
+        for Undo { at, id, row, next_key } in undo {
             if let Ok((layout, state)) = self.table_mut(at) {
                 state.set(&layout, id, row);
                 state.next_key = next_key;

@@ -12,6 +12,8 @@ mod sqlite;
 
 use std::path::Path;
 
+pub(crate) use sqlite::connect as connect_to_sqlite;
+
 use crate::Result;
 use crate::flight::Flight;
 use crate::name::Name;

@@ -38,7 +38,8 @@ fn open(dir: &Path, durable: bool) -> Result<Box<dyn Peer>> {
     Ok(Box::new(Sqlite { path, synchronous, writer: Mutex::new(writer) }))
 }
 
-fn connect(path: &Path, synchronous: &str) -> Result<Connection> {
+/// A connection to a database, which is made if there is none.
+pub(crate) fn connect(path: &Path, synchronous: &str) -> Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(60))?;
     connection.execute_batch(&format!(

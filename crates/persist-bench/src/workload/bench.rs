@@ -8,7 +8,9 @@ use persist_dated::{DatedConfig, DatedStore, Durability};
 use crate::Result;
 use crate::flight::{self, Flight};
 use crate::report::Report;
-use crate::workload::{closed, collection, flush, latest, prepare, query, read, record, recovery, verbs, write};
+use crate::workload::{
+    closed, collection, declared, flush, latest, prepare, query, read, record, recovery, verbs, write,
+};
 
 pub(super) const DATE: &str = "2013-01-01";
 
@@ -105,7 +107,10 @@ pub(crate) fn run_all(bench: &Bench, report: &mut Report) -> Result<()> {
     flush::at_large(bench, report)?;
     recovery::run(bench, report)?;
     closed::run(bench, report)?;
-    run_collection(bench, report)
+    run_collection(bench, report)?;
+    declared::inserts(bench, report)?;
+    declared::whole(bench, report, "100k", bench.scale.small)?;
+    declared::whole(bench, report, "1m", bench.scale.records)
 }
 
 fn run_collection(bench: &Bench, report: &mut Report) -> Result<()> {

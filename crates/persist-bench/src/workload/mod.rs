@@ -4,6 +4,7 @@ mod bench;
 mod closed;
 mod collection;
 mod compaction;
+mod declared;
 mod flush;
 mod latest;
 mod peers;

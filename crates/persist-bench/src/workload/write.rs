@@ -23,7 +23,8 @@ use crate::report::Report;
 pub(super) const LAID_OUT: Name = Name::floor("laid out");
 /// What several threads have to pay.
 pub(super) const GROUP_COMMIT: Name = Name::floor("group commit");
-const WRITE: Name = Name::floor("write(2)");
+/// What one thread has to pay that waits for no disk.
+pub(super) const WRITE: Name = Name::floor("write(2)");
 const GROWING: Name = LAID_OUT.variant("growing file");
 const ALONE: Name = LAID_OUT.variant("one by one");
 const GROUP_OF_ONE: Name = LAID_OUT.variant("group commit");
@@ -33,7 +34,7 @@ const UNFLUSHED: Name = PERSIST.variant("unflushed");
 const LOG: Name = PERSIST.variant("log alone");
 
 /// More than any run of one thread fills.
-const LAID_OUT_BYTES: u64 = 16 << 20;
+pub(super) const LAID_OUT_BYTES: u64 = 16 << 20;
 /// More than any threads fill in a second.
 const LAID_OUT_FOR_GROUPS_BYTES: u64 = 96 << 20;
 
@@ -144,11 +145,15 @@ fn body() -> Vec<u8> {
 }
 
 pub(super) fn group_commit(bench: &Bench, threads: usize) -> Result<Figures> {
+    group_commit_of(bench, threads, &flight::line(1_000_000))
+}
+
+/// The same with another line.
+pub(super) fn group_commit_of(bench: &Bench, threads: usize, line: &[u8]) -> Result<Figures> {
     let dir = bench.folder("group-commit")?;
     let laid_out_bytes = (LAID_OUT_FOR_GROUPS_BYTES as f64 * bench.scale.run.as_secs_f64()) as u64;
     let file = GroupCommit::new(&dir.join("lines"), laid_out_bytes)?;
-    let line = flight::line(1_000_000);
-    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(&line))?;
+    let figures = drive(threads, bench.scale.run, 1, |_, _| file.append(line))?;
     drop(file);
     std::fs::remove_dir_all(&dir)?;
     Ok(figures)

@@ -13,6 +13,8 @@ fn help_lists_every_verb_and_a_wrong_call_is_code_2() {
         "verify",
         "wal",
         "query",
+        "export",
+        "dates",
         "keys",
         "get",
         "put",

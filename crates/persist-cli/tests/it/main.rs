@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
 
 mod command;
+mod dates;
 mod folders;
 mod import;
 mod inspect;
@@ -12,6 +13,7 @@ mod page;
 mod past;
 mod query;
 mod records;
+mod schema;
 mod tail;
 mod verify;
 mod wal;

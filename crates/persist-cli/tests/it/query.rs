@@ -3,12 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use persist_core::{Sandbox, SandboxPart, SandboxTable};
 use persist_dated::{DatedConfig, DatedStore};
 use serde_json::{Value, json};
 
-use crate::command::{DATE, Ran, Scratch, at_rest, collection, contents, crashed, dated, kv, persist};
+use crate::command::{DATE, Ran, Scratch, at_rest, collection, contents, crashed, dated, ends, interrupt, kv, persist};
 
 fn query(path: &str, sql: &str, more: &[&str]) -> Ran {
     persist(["query", path, sql].iter().chain(more))
@@ -289,4 +292,29 @@ fn nothing_but_one_select_over_the_tables_is_run() {
     {
         assert_eq!(query(&scratch.arg(), sql, &[]).code, 0, "{sql}");
     }
+}
+
+#[test]
+fn ctrl_c_ends_a_query_and_leaves_no_half_a_file() {
+    let scratch = Scratch::new();
+    kv(&scratch.path()).close().unwrap();
+    let lake = Scratch::new();
+    let (file, aside) = (lake.path().join("answer.parquet"), lake.path().join("answer.parquet.tmp"));
+    fs::write(&file, "as before").unwrap();
+    let endless = "SELECT count(*) AS n FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range, b.range) = 1";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_persist"))
+        .args(["query", &scratch.arg(), endless, "--parquet", file.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !aside.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        thread::sleep(Duration::from_millis(10));
+    }
+    interrupt(&child);
+    let (code, said) = ends(&mut child);
+    assert!(code == 1 && said.contains("interrupted"), "{code}: {said}");
+    assert!(!aside.exists());
+    assert_eq!(fs::read(&file).unwrap(), b"as before");
 }

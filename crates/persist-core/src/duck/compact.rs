@@ -9,19 +9,7 @@ use super::schema::{REMOVED_AT, quote};
 use crate::error::Result;
 use crate::fs::Fs;
 use crate::planted::planted;
-
-/// What a merge did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Merged {
-    /// Rows put into the base: the newest of each id that is there.
-    pub(crate) rows_moved: u64,
-    /// Rows taken out of the base, because the delta had a newer one or a removal.
-    pub(crate) rows_replaced: u64,
-    /// Rows of the base written once more, to keep it in order.
-    pub(crate) rows_rewritten: u64,
-    /// The rows of the base afterwards.
-    pub(crate) base_rows: u64,
-}
+use crate::protocol::Merged;
 
 impl Database {
     /// Moves what the delta holds into the base, in one transaction, while flushes and queries go on.

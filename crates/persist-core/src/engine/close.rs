@@ -54,7 +54,7 @@ impl<M: Model> Engine<M> {
         if let Some(database) = self.shared.database.take(PATIENCE)? {
             database.close(self.shared.options.fs.as_ref())?;
         }
-        self.shared.database.remove_logs_set_aside()?;
+        self.shared.database.place().remove_logs_set_aside()?;
         // First: of the log only what no backup has is kept then.
         let backed_up = self.shared.back_up_at_close();
         let tidied = self.shared.tidy_log(watermark);

@@ -1,62 +1,40 @@
-//! The store's DuckDB instance, which can be lost and opened again while the store goes on.
+//! The store's DuckDB instance, as flushes and checkpoints see it.
 //!
 //! After a full disk or an I/O error DuckDB declares an instance invalid. It is then closed, its own log is set aside
 //! unread (a torn tail of it would be dropped silently), and the records since the last checkpoint are flushed again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::duck::{Database, State, Table, own_logs};
-use crate::error::{Error, ErrorKind, Result};
+use super::open::Location;
+use crate::duck::{Appender, Database, Table, is_invalidated, own_logs};
+use crate::error::{Error, Result};
 use crate::fs::{Fs, is_there, remove_if_there, suffixed, sync_dir_of};
+use crate::identity::Identity;
+use crate::model::Model;
 use crate::planted::planted;
+use crate::protocol::{self, Append, Base, Entry, Merged, Place, Reached};
+use crate::record::Record;
 
+/// What memory and DuckDB spend on a record besides its text; only a rough measure of what waits.
+const RECORD_BYTES: u64 = 128;
+
+pub(super) type Handle = protocol::Handle<Files>;
+
+/// The files of a database.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(super) struct Files {
     fs: Arc<dyn Fs>,
+    /// The store's folder, and what it is.
+    dir: PathBuf,
+    identity: Identity,
     path: PathBuf,
     table: Table,
-    open: Mutex<Option<Arc<Database>>>,
 }
 
-impl Handle {
-    pub(super) fn new(fs: Arc<dyn Fs>, path: PathBuf, table: Table, database: Database) -> Self {
-        Self { fs, path, table, open: Mutex::new(Some(Arc::new(database))) }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn get(&self) -> Result<Arc<Database>> {
-        self.open.lock().clone().ok_or_else(|| {
-            let message = format!("{} is closed after a failure and will be opened again", self.path.display());
-            Error::new(ErrorKind::Database, message)
-        })
-    }
-
-    /// Closes the instance for good, so that nobody gets it any more, and answers it as soon as nobody uses it.
-    pub(super) fn take(&self, patience: Duration) -> Result<Option<Database>> {
-        let Some(mut shared) = self.open.lock().take() else { return Ok(None) };
-        let step = Duration::from_millis(5);
-        let mut waited = Duration::ZERO;
-        loop {
-            match Arc::try_unwrap(shared) {
-                Ok(database) => return Ok(Some(database)),
-                Err(still_used) if waited < patience => shared = still_used,
-                Err(still_used) => {
-                    *self.open.lock() = Some(still_used);
-                    let message = format!("{} is still being read", self.path.display());
-                    return Err(Error::new(ErrorKind::Busy, message));
-                }
-            }
-            thread::sleep(step);
-            waited += step;
-        }
+impl Files {
+    pub(super) fn new(fs: Arc<dyn Fs>, location: &Location, identity: Identity, table: Table) -> Self {
+        Self { fs, dir: location.dir.clone(), identity, path: location.database.clone(), table }
     }
 
     /// Removes DuckDB's own logs that were set aside: the database is closed and whole without them.
@@ -68,16 +46,67 @@ impl Handle {
         }
         Ok(())
     }
+}
 
-    /// Opens the instance again after it was lost. Answers what its last checkpoint holds.
-    pub(super) fn reopen(&self) -> Result<State> {
-        // Two instances of one process on one file lose tables silently, so the old one has to be gone.
-        drop(self.take(Duration::from_secs(10))?);
+impl Place for Files {
+    type Base = Database;
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self) -> Result<Database> {
         set_logs_aside(self.fs.as_ref(), &self.path, &self.table)?;
-        let database = Database::open(self.fs.as_ref(), &self.path, &self.table)?;
-        let state = database.state()?;
-        *self.open.lock() = Some(Arc::new(database));
-        Ok(state)
+        Database::open(self.fs.as_ref(), &self.path, &self.table)
+    }
+
+    fn note(&self, checkpointed: u64) -> Result<()> {
+        self.identity.note(self.fs.as_ref(), &self.dir, checkpointed)
+    }
+}
+
+impl Base for Database {
+    type Appender = Appender;
+
+    fn appender(&self) -> Result<Appender> {
+        self.appender()
+    }
+
+    fn reached(&self) -> Result<Reached> {
+        let state = self.state()?;
+        Ok(Reached { watermark: state.watermark, base_rows: state.base_rows, delta_rows: state.delta_rows })
+    }
+
+    fn merge(&self) -> Result<Merged> {
+        self.merge()
+    }
+
+    fn checkpoint(&self, fs: &dyn Fs) -> Result<bool> {
+        self.checkpoint(fs)
+    }
+
+    fn is_lost(error: &Error) -> bool {
+        is_invalidated(error)
+    }
+}
+
+impl<M: Model> Append<Record<M>> for Appender {
+    fn append(&mut self, records: &[Arc<Record<M>>], watermark: u64, at: i64) -> Result<usize> {
+        self.append(records, watermark, at)
+    }
+}
+
+impl<M: Model> Entry for Record<M> {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn at(&self) -> i64 {
+        self.at
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.key.len() + self.data.len()) as u64 + RECORD_BYTES
     }
 }
 

@@ -1,9 +1,8 @@
 //! The keeper: one thread for what may take long and holds nobody up. It merges the delta into the main table,
 //! checkpoints, and removes the segments of the log that a checkpoint has made superfluous.
 //!
-//! What it keeps true: a segment is removed only when all its records are at or below a watermark that was committed
-//! before a successful CHECKPOINT *began*. (Commits land during a CHECKPOINT, and need not be in the main file then.)
-//! Where it is needed for longer, for subscribers or to rebuild what no backup has, it is kept compressed.
+//! When it does so is decided here; what a checkpoint counts for and which segments may go, in [`protocol`](crate::protocol).
+//! A segment that is needed for longer, for subscribers or to rebuild what no backup has, is kept compressed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -16,14 +15,9 @@ use super::shared::Shared;
 use super::worker::Command;
 use crate::duck::is_invalidated;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::sync_dir_of;
 use crate::model::Model;
 use crate::planted::planted;
 
-/// The delta is merged when it has this share of the main table, so that a row is rewritten a bounded number of times …
-const MERGE_SHARE: u64 = 4;
-/// … and at least so many rows: below that, a merge costs more than it saves.
-const MERGE_ROWS: u64 = 65_536;
 /// After a checkpoint the next one that can wait does so for so many times as long as it took: it then covers more
 /// segments, and the writers have the disk most of the time.
 const PAUSE: u32 = 4;
@@ -162,13 +156,9 @@ impl<M: Model> Keeper<M> {
     }
 
     fn tidy_database(&mut self) -> Result<Option<Duration>> {
-        let (delta, base) = {
-            let figures = self.shared.figures.lock();
-            (figures.delta_rows, figures.base_rows)
-        };
-        let mut checkpoint = self.shared.has_superfluous_segments();
+        let mut checkpoint = self.shared.protocol().has_superfluous_segments();
         let mut merged = Ok(());
-        if delta >= MERGE_ROWS.max(base / MERGE_SHARE) {
+        if self.shared.protocol().is_merge_due() {
             // A base that can't be merged keeps nothing from being checkpointed: the log would grow without end.
             merged = self.shared.merge();
             checkpoint |= merged.is_ok();
@@ -208,7 +198,7 @@ impl<M: Model> Shared<M> {
     fn merge_and_checkpoint(&self) -> Result<u64> {
         self.merge()?;
         for _ in 0..CHECKPOINT_TRIES {
-            if let Some(watermark) = self.checkpoint_database()? {
+            if let Some(watermark) = self.protocol().checkpoint_base()? {
                 return Ok(watermark);
             }
             std::thread::sleep(CHECKPOINT_PAUSE);
@@ -217,55 +207,21 @@ impl<M: Model> Shared<M> {
     }
 
     fn merge(&self) -> Result<()> {
-        let database = self.database.get()?;
-        self.step("merge: begins")?;
-        let merged = database.merge()?;
-        self.step("merge: is committed")?;
-        let state = database.state()?;
-        let mut figures = self.figures.lock();
-        figures.base_rows = state.base_rows;
-        figures.delta_rows = state.delta_rows;
-        figures.merged_rows += merged.rows_moved;
-        figures.rewritten_rows += merged.rows_rewritten;
-        drop(figures);
+        let merged = self.protocol().merge()?;
         tracing::debug!(?merged, "merged the delta");
         Ok(())
     }
 
     /// Checkpoints, and removes the segments that it covers. Answers whether DuckDB granted it.
     pub(super) fn checkpoint(&self) -> Result<bool> {
-        let Some(watermark) = self.checkpoint_database()? else { return Ok(false) };
-        self.tidy_log(watermark)?;
-        Ok(true)
-    }
-
-    /// Checkpoints. Answers the watermark that is in DuckDB's main file for certain then, if DuckDB granted it.
-    fn checkpoint_database(&self) -> Result<Option<u64>> {
-        // Of this very instance, and read before the checkpoint begins: what is committed from here on it may or may
-        // not hold, and an instance that was opened again in between holds less than its predecessor.
-        let database = self.database.get()?;
-        let watermark = database.state()?.watermark;
-        self.step("checkpoint: begins")?;
-        if !database.checkpoint(self.options.fs.as_ref())? {
-            return Ok(None);
-        }
-        let watermark = if planted("checkpoint-from-its-end") { database.state()?.watermark } else { watermark };
-        self.step("checkpoint: has ended")?;
-        sync_dir_of(self.options.fs.as_ref(), self.database.path())?;
-        self.figures.lock().checkpointed = watermark;
-        self.pending.checkpointed(watermark);
-        Ok(Some(watermark))
+        let granted = self.protocol().checkpoint()?;
+        self.remove_kept()?;
+        Ok(granted)
     }
 
     /// Removes the segments up to a checkpointed watermark, or keeps them where they may be needed.
     pub(super) fn tidy_log(&self, watermark: u64) -> Result<()> {
-        let watermark = if planted("remove-early") { self.figures.lock().watermark } else { watermark };
-        if self.options.keep_log.is_zero() {
-            let backed_up = self.backed_up.load(Ordering::Acquire);
-            let backed_up = if planted("backup-floor-ignored") { u64::MAX } else { backed_up };
-            self.log.remove_up_to(watermark.min(backed_up))?;
-        }
-        self.log.keep_up_to(watermark)?;
+        self.protocol().tidy_log(watermark)?;
         self.remove_kept().map(drop)
     }
 
@@ -284,10 +240,5 @@ impl<M: Model> Shared<M> {
         if is_invalidated(error) {
             self.send(Command::Reopen);
         }
-    }
-
-    fn has_superfluous_segments(&self) -> bool {
-        let watermark = self.figures.lock().watermark;
-        self.log.closed_segments().iter().any(|segment| segment.last_seq <= watermark)
     }
 }

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! `open.rs` brings a folder to life, `write.rs` is the path of a write, `worker.rs` flushes, `keeper.rs` does what may
-//! take long, `close.rs` ends it, `database.rs` holds the DuckDB instance, `pending.rs` what waits to be flushed,
-//! `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
+//! take long, `close.rs` ends it, `database.rs` is the DuckDB instance as those two see it, `shared.rs` what all of them share. `request.rs` is what can be asked for, `plan.rs` works out what that does,
 //! `syncer.rs` makes durable what nobody waits for, `ticket.rs` is a write under way, `subscribe.rs` tells others what
 //! changed, `history.rs` what was there before. `folders.rs` has the log go on elsewhere. `backup.rs` copies a store,
 //! `manifest.rs` says what a copy is, `retention.rs` which of them stay, `restore.rs` makes a store of one, `rebuild.rs` makes
@@ -29,7 +28,6 @@ mod loading;
 mod manifest;
 mod open;
 mod opened;
-mod pending;
 mod plan;
 mod read;
 mod rebuild;

@@ -11,13 +11,12 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use super::database::{Handle, set_logs_aside};
+use super::database::{Files, Handle, set_logs_aside};
 use super::folders;
 use super::keeper::{self, Keeper};
 use super::loading::InMemory;
-use super::pending::{Pending, Room};
 use super::rebuild::cure;
-use super::shared::{Engine, Figures, Shared, Threads};
+use super::shared::{Engine, Shared, Threads};
 use super::syncer::{Syncer, SyncerThread};
 use super::takeover::{self, Places, Takeover};
 use super::worker::{self, Worker};
@@ -32,6 +31,7 @@ use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::{Model, RecordValue};
 use crate::planted::planted;
+use crate::protocol::{Figures, Pending, Progress, Room};
 use crate::record::Record;
 use crate::wal::{Archive, Log, LogOptions, Recovered, Recovery, RecoveryReport, new_store_id};
 
@@ -116,7 +116,7 @@ impl<M: Model> Engine<M> {
             );
             return Err(Error::config(message));
         }
-        refuse_older_than_log::<M>(fs.as_ref(), location, &identity, state.watermark)?;
+        refuse_older::<M>(fs.as_ref(), location, &identity, state.watermark)?;
         let recovered = Recovery::new(fs.as_ref(), options.clock.as_ref(), &log_dir, &identity.lineage)
             .also_in(&folders::all::<M>(fs.as_ref(), &location.dir)?)
             .watermark(state.watermark)
@@ -184,11 +184,11 @@ impl<M: Model> Engine<M> {
             pending,
             backed_up: AtomicU64::new(if keeps_backups { 0 } else { u64::MAX }),
             checked_extra: if options.unfit_extra_is_null { ExtraSchema::default() } else { table.extra().clone() },
-            database: Handle::new(Arc::clone(&options.fs), location.database.clone(), table, database),
+            database: Handle::new(Files::new(Arc::clone(&options.fs), location, identity.clone(), table), database),
             options,
             worker,
             keeper,
-            figures: Mutex::new(Figures {
+            figures: Progress::new(Figures {
                 watermark: state.watermark,
                 checkpointed: state.watermark,
                 base_rows: state.base_rows,
@@ -272,27 +272,22 @@ pub(super) fn is_missing(fs: &dyn Fs, location: &Location) -> Result<bool> {
     Ok(!is_there(fs, &location.database)? && Identity::load(fs, &location.dir)?.is_some())
 }
 
-/// Refuses a history that has not all that was kept of the log: of a segment only what a database has for certain is kept.
-fn refuse_older_than_log<M: Model>(
-    fs: &dyn Fs,
-    location: &Location,
-    identity: &Identity,
-    watermark: u64,
-) -> Result<()> {
+/// Refuses a database that lacks what it had when segments of the log were removed, or kept as no longer needed.
+fn refuse_older<M: Model>(fs: &dyn Fs, location: &Location, identity: &Identity, watermark: u64) -> Result<()> {
     let refused = |lack: String| Error::new(ErrorKind::Corrupt, format!("{} {lack}", location.database.display()));
-    match kept_beyond::<M>(fs, &location.dir, identity, watermark)? {
+    match lacks::<M>(fs, &location.dir, identity, watermark)? {
         Some(lack) => Err(with_cure::<M>(fs, &location.dir, refused(lack))),
         None => Ok(()),
     }
 }
 
-/// What a history that ends at this `seq` lacks of the kept log.
-pub(super) fn kept_beyond<M: Model>(
-    fs: &dyn Fs,
-    dir: &Path,
-    identity: &Identity,
-    watermark: u64,
-) -> Result<Option<String>> {
+/// What a database that ends at this `seq` lacks of what is known to have been in it.
+pub(super) fn lacks<M: Model>(fs: &dyn Fs, dir: &Path, identity: &Identity, watermark: u64) -> Result<Option<String>> {
+    if let Some(noted) = identity.checkpointed.filter(|noted| watermark < *noted) {
+        return Ok(Some(format!(
+            "ends at record {watermark} and had {noted}: it is an older file, or not this store's"
+        )));
+    }
     if M::HISTORY.is_none() {
         return Ok(None);
     }

@@ -103,12 +103,13 @@ impl<M: Model> Engine<M> {
     }
 
     pub(super) fn on_database<T>(&self, read: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
-        match self.flush_to(self.shared.log.last_seq()) {
+        let last = self.shared.log.last_seq();
+        let database = self.shared.protocol().flushed_into(|| match self.flush_to(last) {
             // Reads go on: what is in doubt is not in DuckDB, all else is.
-            Err(error) if error.kind() == ErrorKind::Poisoned => {}
-            flushed => flushed?,
-        }
-        let done = read(&*self.shared.database.get()?);
+            Err(error) if error.kind() == ErrorKind::Poisoned => Ok(()),
+            flushed => flushed,
+        })?;
+        let done = read(&database);
         if let Err(error) = &done {
             self.shared.report_invalid(error);
         }
@@ -121,8 +122,7 @@ impl<M: Model> Engine<M> {
     /// As [`Engine::flush`].
     pub fn verify(&self) -> Result<Verification> {
         let until = self.shared.log.last_seq();
-        self.flush_to(until)?;
-        let database = self.shared.database.get()?;
+        let database = self.shared.protocol().flushed_into(|| self.flush_to(until))?;
         let mut found = Verification { duplicates: database.count_duplicates()?, ..Verification::default() };
         let mut unseen = newest_rows(&database)?;
         found.rows = unseen.len() as u64;

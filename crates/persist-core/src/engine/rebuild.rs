@@ -146,7 +146,12 @@ impl<M: Model> Rebuild<M> {
         let left = archive.segments().iter().filter(|segment| !segment.is_kept && segment.last_seq > last);
         // Recovery goes on from here, with what is left of the log; nothing comes before that any more.
         let before_left = left.map(|segment| segment.first_seq.saturating_sub(1)).min();
-        begun.catch_up.go_on_after(before_left.unwrap_or(newest_known))?;
+        let ends = before_left.unwrap_or(newest_known);
+        begun.catch_up.go_on_after(ends)?;
+        if self.identity.checkpointed.is_some_and(|noted| ends < noted) {
+            // The rest comes from the log.
+            self.identity.note(fs, &self.location.dir, ends)?;
+        }
         let Some(Begun { catch_up, backup, .. }) = self.begun.take() else { return Ok(Origin::default()) };
         let database = catch_up.end();
         database.merge()?;
@@ -170,7 +175,9 @@ impl<M: Model> Rebuild<M> {
         let fs = self.options.fs.as_ref();
         let backups = usable_backups::<M>(fs, &self.location.dir, &self.identity.lineage)?;
         let newest_backup = backups.first().map_or(0, |backup| backup.seq);
-        Ok(newest_backup.max(published_watermark(fs, &self.location.dir, &self.identity.id)))
+        let published = published_watermark(fs, &self.location.dir, &self.identity.id);
+        // The note is durable, and the other is not.
+        Ok(newest_backup.max(published).max(self.identity.checkpointed.unwrap_or(0)))
     }
 }
 

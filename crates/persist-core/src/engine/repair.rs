@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::database::set_logs_aside;
 use super::folders;
 use super::manifest::Backup;
-use super::open::{Location, kept_beyond, table_of, take_marked_locks, validate};
+use super::open::{Location, lacks, table_of, take_marked_locks, validate};
 use super::rebuild::{Origin, Rebuild};
 use super::shared::Engine;
 use crate::config::Options;
@@ -120,7 +120,7 @@ fn examine<M: Model>(
                 report.history = damage(database.check_health(DatabaseFile::Main))?;
                 if report.history.is_empty() {
                     let watermark = database.state()?.watermark;
-                    report.history.extend(kept_beyond::<M>(fs, &location.dir, identity, watermark)?);
+                    report.history.extend(lacks::<M>(fs, &location.dir, identity, watermark)?);
                 }
                 if report.history.is_empty() {
                     report.latest = damage(database.check_health(DatabaseFile::Latest))?;

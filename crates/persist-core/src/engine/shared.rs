@@ -5,21 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::database::{Files, Handle};
 use super::loading::InMemory;
 use super::syncer::Syncer;
-use super::{database, keeper, pending, worker};
+use super::{keeper, worker};
 use crate::cache::Cache;
 use crate::config::Options;
-use crate::error::{Error, Result};
 use crate::extra::ExtraSchema;
 use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::model::Model;
+use crate::protocol::{Pending, Progress, Protocol};
+use crate::record::Record;
 use crate::wal::{Log, RecoveryReport};
+
+/// The most records in one transaction of a flush.
+const MAX_BATCH_RECORDS: usize = 20_000;
 
 /// A store's engine. Shared among threads by reference; it is [`Send`] and [`Sync`].
 ///
@@ -48,21 +52,30 @@ pub(super) struct Shared<M: Model> {
     pub(super) sync_asked: AtomicU64,
     pub(super) cache: Cache<M>,
     pub(super) in_memory: InMemory,
-    pub(super) pending: pending::Pending<M>,
+    pub(super) pending: Pending<Record<M>>,
     /// Flushed segments are kept until a backup has all their records: up to this `seq` one has.
     pub(super) backed_up: AtomicU64,
     /// The extra columns that data is checked against.
     pub(super) checked_extra: ExtraSchema,
-    pub(super) database: database::Handle,
+    pub(super) database: Handle,
     pub(super) worker: flume::Sender<worker::Command>,
     pub(super) keeper: flume::Sender<keeper::Chore<M>>,
-    pub(super) figures: Mutex<Figures>,
+    pub(super) figures: Progress,
 }
 
 impl<M: Model> Shared<M> {
-    /// Says that a step begins that is no file operation of ours: see [`Fs::step`].
-    pub(super) fn step(&self, name: &str) -> Result<()> {
-        self.options.fs.step(name).map_err(|error| Error::io(name, self.database.path(), error))
+    /// What is flushed, what a checkpoint counts for, and which segments may go.
+    pub(super) fn protocol(&self) -> Protocol<'_, Record<M>, Files> {
+        Protocol {
+            log: &self.log,
+            pending: &self.pending,
+            database: &self.database,
+            figures: &self.figures,
+            backed_up: &self.backed_up,
+            fs: self.options.fs.as_ref(),
+            keeps_log: !self.options.keep_log.is_zero(),
+            batch_records: MAX_BATCH_RECORDS,
+        }
     }
 }
 
@@ -79,22 +92,4 @@ pub(super) struct Threads {
     pub(super) worker: JoinHandle<()>,
     pub(super) keeper: JoinHandle<()>,
     pub(super) syncer: JoinHandle<()>,
-}
-
-/// What only the engine's threads change.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Figures {
-    pub(super) watermark: u64,
-    pub(super) checkpointed: u64,
-    pub(super) base_rows: u64,
-    pub(super) delta_rows: u64,
-    /// Since the opening.
-    pub(super) flushed_rows: u64,
-    pub(super) merged_rows: u64,
-    pub(super) rewritten_rows: u64,
-    /// The last `seq` in the newest usable backup in the log's folders.
-    pub(super) newest_backup: Option<u64>,
-    pub(super) last_flush: Option<Duration>,
-    pub(super) last_flush_error: Option<String>,
-    pub(super) last_maintenance_error: Option<String>,
 }

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::pending::Window;
 use super::shared::{Engine, Shared};
 use crate::change::Change;
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::protocol::Window;
 use crate::record::Record;
 use crate::wal::{Call, Reach, ReadBack};
 

@@ -1,9 +1,7 @@
 //! The flush worker: one thread that brings what was written into DuckDB, and closes segments that are old.
 //!
-//! What it keeps true:
-//! - The log is synced before every flush, so that DuckDB is never ahead of it: a record in doubt is never flushed.
-//! - A flush is one transaction with its watermark. What fails is kept and tried again.
-//! - A flush only appends, so that its cost does not grow with the table. What may take longer is the keeper's.
+//! When it does so is decided here; what a flush takes, and what is flushed again, in [`protocol`](crate::protocol). A flush
+//! only appends, so that its cost does not grow with the table. What may take longer is the keeper's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,16 +10,11 @@ use std::time::Duration;
 use super::keeper;
 use super::open::Task;
 use super::shared::Shared;
-use crate::duck::{Appender, is_invalidated};
+use crate::duck::Appender;
 use crate::error::{Error, Result};
 use crate::fs::replace_unsynced;
 use crate::model::Model;
-use crate::planted::planted;
-use crate::wal::Reach;
 
-/// The most records, and bytes of them, in one transaction.
-const MAX_BATCH_RECORDS: usize = 20_000;
-const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// How soon a flush that failed is tried again, at first and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(30);
@@ -85,7 +78,7 @@ impl<M: Model> Worker<M> {
                 Ok(Command::Recovered) => self.flush_in_background(),
                 Ok(Command::Reopen) => {
                     if self.shared.database.get().and_then(|database| database.state()).is_err() {
-                        let reopened = self.reopen();
+                        let reopened = self.shared.protocol().reopen(&mut self.appender);
                         self.log_failure("open DuckDB again", reopened);
                     }
                     self.flush_in_background();
@@ -142,7 +135,7 @@ impl<M: Model> Worker<M> {
     /// Flushes everything up to `seq`, and what the failure of an earlier flush left.
     fn flush(&mut self, seq: u64) -> Result<()> {
         let start = self.shared.options.clock.monotonic();
-        let done = self.flush_batches(seq);
+        let done = self.shared.protocol().flush(&mut self.appender, seq);
         let took = self.shared.options.clock.monotonic().saturating_sub(start);
         let mut figures = self.shared.figures.lock();
         match &done {
@@ -160,77 +153,6 @@ impl<M: Model> Worker<M> {
             self.shared.publish_status();
             self.shared.charge(keeper::Chore::Tidy);
         }
-        Ok(())
-    }
-
-    fn flush_batches(&mut self, seq: u64) -> Result<usize> {
-        if self.shared.database.get().is_err() {
-            // It could not be opened again when it was lost; whoever reads waits for it, also if nobody writes any more.
-            self.reopen()?;
-        }
-        let mut flushed = 0;
-        loop {
-            // In doubt, and never flushed, is what a failed sync left behind.
-            let reach = if planted("flush-in-doubt") { Reach::Written } else { Reach::Durable };
-            let durable = match self.shared.log.wait(seq, reach) {
-                Ok(()) => seq,
-                Err(error) => {
-                    let durable = self.shared.log.stats().durable_seq;
-                    if self.shared.pending.batch(durable, 1, u64::MAX).is_empty() {
-                        return Err(error);
-                    }
-                    durable
-                }
-            };
-            let batch = self.shared.pending.batch(durable, MAX_BATCH_RECORDS, MAX_BATCH_BYTES);
-            let Some(last) = batch.last() else { return Ok(flushed) };
-            let (watermark, at) = (last.seq, last.at);
-            let watermark = if planted("watermark-too-high") { self.shared.log.last_seq() } else { watermark };
-            self.shared.step("flush: begins")?;
-            let rows = match self.append(&batch, watermark, at) {
-                Ok(rows) => rows,
-                Err(error) => {
-                    if is_invalidated(&error) || self.shared.database.get().is_err() {
-                        self.reopen()?;
-                    }
-                    self.appender = None;
-                    return Err(error);
-                }
-            };
-            flushed += batch.len();
-            // What is committed counts, whatever becomes of this thread.
-            let stepped = self.shared.step("flush: is committed");
-            self.shared.pending.flushed(watermark);
-            let mut figures = self.shared.figures.lock();
-            figures.watermark = watermark;
-            figures.delta_rows += rows as u64;
-            figures.flushed_rows += rows as u64;
-            drop(figures);
-            stepped?;
-        }
-    }
-
-    fn append(&mut self, batch: &[Arc<crate::record::Record<M>>], watermark: u64, at: i64) -> Result<usize> {
-        let appender = match &mut self.appender {
-            Some(appender) => appender,
-            none => none.insert(self.shared.database.get()?.appender()?),
-        };
-        appender.append(batch, watermark, at)
-    }
-
-    fn reopen(&mut self) -> Result<()> {
-        // Its connection would keep the lost instance alive.
-        self.appender = None;
-        let state = self.shared.database.reopen()?;
-        if !planted("no-rewind") {
-            self.shared.pending.rewind(state.watermark);
-        }
-        let mut figures = self.shared.figures.lock();
-        figures.watermark = state.watermark;
-        figures.base_rows = state.base_rows;
-        figures.delta_rows = state.delta_rows;
-        drop(figures);
-        tracing::warn!(state.watermark, "DuckDB was opened again");
         Ok(())
     }
 

@@ -15,6 +15,11 @@ pub(crate) mod gate {
 /// Each look is a place where another thread may go on: one tells as much as many.
 pub(crate) const LOOKS: u32 = 1;
 
+/// Whatever others do takes less time.
+pub(crate) fn sleep(_: std::time::Duration) {
+    shuttle::thread::yield_now();
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
@@ -75,6 +80,18 @@ impl Condvar {
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let held = guard.held.take().expect("the lock is held");
         guard.held = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Time is no way out here: who is not woken waits for ever, and shuttle says so.
+    pub(crate) fn wait_while_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        _: std::time::Duration,
+    ) {
+        while condition(guard) {
+            self.wait(guard);
+        }
     }
 
     pub(crate) fn notify_all(&self) {

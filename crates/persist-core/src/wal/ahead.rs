@@ -51,6 +51,11 @@ impl Ahead {
         self.is_refused = false;
         self.next.take()
     }
+
+    /// Gives it back, where it could not be used yet.
+    pub(super) fn put_back(&mut self, ready: LaidOut) {
+        self.next = Some(ready);
+    }
 }
 
 impl Shared {

@@ -133,13 +133,20 @@ impl Log {
                 MutexGuard::unlocked(shared, || self.make_segment(id, path, step, least))?
             }
         };
-        let LaidOut { id, mut path, file, bytes: laid_out } = ready;
+        let mut ready = ready;
         if let Some(name) = self.options.names.newest_file() {
             // Whatever has that name has no line: one that had was given its number when it was closed.
             let newest = shared.dir.join(name);
-            MutexGuard::unlocked(shared, || self.rename(&path, &newest))?;
-            path = newest;
+            if let Err(error) = MutexGuard::unlocked(shared, || self.rename(&ready.path, &newest)) {
+                // It is as good for who tries next.
+                shared.ahead.put_back(ready);
+                return Err(error);
+            }
+            let synced = MutexGuard::unlocked(shared, || sync_dir_of(self.fs.as_ref(), &newest));
+            ready.path = newest;
+            synced?;
         }
+        let LaidOut { id, path, file, bytes: laid_out } = ready;
         let first_seq = shared.next_seq;
         shared.segment = id.0;
         let (position, synced, lines) = (0, 0, 0);
@@ -148,8 +155,7 @@ impl Log {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.fs.rename(from, to).map_err(|error| Error::io("cannot rename into place", to, error))?;
-        sync_dir_of(self.fs.as_ref(), to)
+        self.fs.rename(from, to).map_err(|error| Error::io("cannot rename into place", to, error))
     }
 
     /// Makes a segment that takes `bytes` bytes, or if there is no space for those `least`, durably.
@@ -199,13 +205,15 @@ impl Log {
         });
         shared.syncs += 1;
         synced.map_err(|error| self.fail(shared, &Error::io("cannot close the segment", &path, error)))?;
-        if let Some(numbered) = numbered {
-            let renamed = MutexGuard::unlocked(shared, || self.rename(&path, &numbered));
-            renamed.map_err(|error| self.fail(shared, &error))?;
-            path = numbered;
-        }
         let written = shared.written;
         self.note_durable(shared, written);
+        if let Some(numbered) = numbered {
+            // Nothing is in doubt where this fails: it is all in the file that stays, and whoever needs a new one tries again.
+            MutexGuard::unlocked(shared, || self.rename(&path, &numbered))?;
+            let synced = MutexGuard::unlocked(shared, || sync_dir_of(self.fs.as_ref(), &numbered));
+            synced.map_err(|error| self.fail(shared, &error))?;
+            path = numbered;
+        }
         let Some(active) = shared.active.take() else { return Ok(()) };
         // No other has taken a line since the last of this one.
         let (last_seq, last_at) = (shared.written, shared.last_at);

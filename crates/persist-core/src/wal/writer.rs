@@ -598,7 +598,9 @@ impl Shared {
     pub(super) fn is_full(&self, bytes: u64, options: &LogOptions) -> bool {
         self.active.as_ref().is_some_and(|active| {
             active.lines > 0
-                && (active.position + self.group.bytes_at_most + bytes > options.max_segment_bytes
+                // One that could not be closed takes no more lines.
+                && (active.closing
+                    || active.position + self.group.bytes_at_most + bytes > options.max_segment_bytes
                     || options.max_segment_records.is_some_and(|most| active.lines >= most))
         })
     }

@@ -21,18 +21,21 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner, thread};
 
+mod base;
+mod flush;
+
 const DIR: &str = "/store";
 const STORE: &str = "00ff";
 
 /// The simulated disk; other threads may go on before and after each of its operations.
 #[derive(Debug, Clone)]
-struct Yielding(SimFs, Place);
+struct Yielding(SimFs, Chance);
 
 /// A place where shuttle may choose: loading this is one. To yield would say that another has to go on.
 #[derive(Debug, Clone, Default)]
-struct Place(Arc<shuttle::sync::atomic::AtomicBool>);
+struct Chance(Arc<shuttle::sync::atomic::AtomicBool>);
 
-impl Place {
+impl Chance {
     fn around<T>(&self, act: impl FnOnce() -> T) -> T {
         let _ = self.0.load(Ordering::SeqCst);
         let done = act();
@@ -81,7 +84,7 @@ impl Fs for Yielding {
 }
 
 #[derive(Debug)]
-struct YieldingFile(Box<dyn File>, Place);
+struct YieldingFile(Box<dyn File>, Chance);
 
 impl File for YieldingFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
@@ -143,7 +146,7 @@ impl World {
         options.max_segment_bytes = 4096;
         options.max_segment_records = records;
         let clock = Arc::new(ManualClock::new(0));
-        let shared = Arc::new(Yielding(fs.clone(), Place::default()));
+        let shared = Arc::new(Yielding(fs.clone(), Chance::default()));
         let log = Log::new(shared, clock, Path::new(DIR), STORE, options, LogStart::default());
         let body = Body::new(format!(r#"{{"key":"{}""#, "k".repeat(bytes)).into_bytes());
         Arc::new(Self { fs, log, body, calls: std::sync::Mutex::default() })
@@ -240,7 +243,7 @@ fn explore(scenario: fn()) {
     if let Ok(schedule) = std::env::var("PERSIST_SCHEDULE") {
         return shuttle::replay(scenario, &schedule);
     }
-    let number = std::env::var("PERSIST_SCHEDULES").map_or(3_000, |number| number.parse().unwrap());
+    let number: usize = std::env::var("PERSIST_SCHEDULES").map_or(3_000, |number| number.parse().unwrap());
     let seed = std::env::var("PERSIST_SEED").map_or(1, |seed| seed.parse().unwrap());
     let config = || {
         let mut config = Config::new();

@@ -51,7 +51,7 @@ fn history(seed: u64, durability: Durability) {
             let what = match dice.below(4) {
                 0 => What::Stop,
                 1 => What::StopAfter,
-                _ => What::ShortThenStop(dice.index(600)),
+                _ => What::ShortThenStop(dice.index(1500)),
             };
             fs.fault(Fault::at(1 + dice.below(150), what));
         }

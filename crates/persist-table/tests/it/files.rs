@@ -7,6 +7,7 @@ use persist_table::{Action, Database, ErrorKind, Rows, col};
 use serde_json::{Value, json};
 use std::io::Read;
 
+use crate::plain_log::written_by_hand;
 use crate::{Student, names, open, quiet, student, text};
 
 #[test]
@@ -153,64 +154,6 @@ fn unix_tools_read_the_files_as_the_specification_says() {
     }
 }
 
-/// As the Python program of the specification writes them: no meta file, no `index`, a log without `seq`.
-fn written_by_hand(base: &std::path::Path) {
-    let dir = base.join("university");
-    for folder in ["schema", "data", "wal"] {
-        std::fs::create_dir_all(dir.join(folder)).unwrap();
-    }
-    let schema = r#"{
-  "table_name": "student",
-  "schema": {
-    "id": {"type": "int", "primary_key": true, "nullable": true, "unique": false},
-    "name": {"type": "str", "primary_key": false, "nullable": false, "unique": false},
-    "email": {"type": "str", "primary_key": false, "nullable": false, "unique": true},
-    "gpa": {"type": "float", "primary_key": false, "nullable": false, "unique": false, "default": 0.0}
-  },
-  "created_at": "2026-01-22T20:31:17.592172"
-}"#;
-    std::fs::write(dir.join("schema/student.schema.json"), schema).unwrap();
-    let records = r#"{"name": "Alice Johnson", "email": "alice@university.edu", "gpa": 3.8, "id": 1}
-{"name": "Bob Smith", "email": "bob@university.edu", "gpa": 3.5, "id": 2}
-
-{"name": "Carol White", "email": "carol@university.edu", "id": 3}"#;
-    std::fs::write(dir.join("data/student.records"), records).unwrap();
-    let log = r#"{"timestamp": "2026-01-22T20:31:17.592245", "operation": "CREATE_TABLE", "table": "student", "record": null, "old_record": null}
-{"timestamp": "2026-01-22T20:31:17.593123", "operation": "INSERT", "table": "student", "record": {"id": 1, "name": "Alice"}, "old_record": null}
-"#;
-    std::fs::write(dir.join("wal/transaction.log"), log).unwrap();
-}
-
-#[test]
-fn files_written_by_hand_are_read_and_gone_on_with() {
-    let dir = tempfile::tempdir().unwrap();
-    written_by_hand(dir.path());
-    for time in 0..3 {
-        let (db, students) = open(dir.path());
-        assert_eq!(students.count().unwrap(), 3 + time);
-        assert_eq!(
-            students.get(3).unwrap().unwrap(),
-            Student { id: Some(3), email: "carol@university.edu".to_owned(), ..student("Carol White", 0.0) }
-        );
-        students.insert(&student(&format!("New{time}"), 1.0)).unwrap();
-        if time == 0 {
-            // As a crash leaves it: nothing was saved.
-            let copy = tempfile::tempdir().unwrap();
-            persist_test_utils::copy_as_crash_leaves_it(
-                &dir.path().join("university"),
-                &copy.path().join("university"),
-            );
-            assert_eq!(open(copy.path()).1.count().unwrap(), 4);
-        }
-        db.close().unwrap();
-    }
-    assert_eq!(text(dir.path(), "data/student.records").lines().count(), 6);
-    let archived: Vec<String> =
-        names(dir.path(), "wal").into_iter().filter(|name| name.len() > "transaction.000001.log".len()).collect();
-    assert_eq!(archived.len(), 1, "the log of the other program: {archived:?}");
-    assert_eq!(text(dir.path(), &format!("wal/{}", archived[0])).lines().count(), 2);
-}
-
 #[test]
 fn only_the_tables_asked_for_are_loaded() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,7 +167,7 @@ fn only_the_tables_asked_for_are_loaded() {
     let db = Database::open("university", quiet(dir.path())).unwrap();
     assert_eq!(db.tables(), ["broken", "student"]);
     let students: Rows = db.rows("student").unwrap();
-    assert_eq!(students.count().unwrap(), 3);
+    assert_eq!(students.count().unwrap(), 4);
     let error = db.load().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("data/broken.records, line 1: table broken, column name"), "{error}");

@@ -5,10 +5,12 @@
 mod crash;
 mod damage;
 mod declare;
+mod disk;
 mod example;
 mod faults;
 mod files;
 mod model;
+mod plain_log;
 mod portable;
 mod rows;
 mod threads;

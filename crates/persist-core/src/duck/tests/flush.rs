@@ -1,8 +1,8 @@
 //! Appending, merging, loading: what goes in comes out.
 
 use super::*;
-use crate::duck::compact::Merged;
 use crate::error::{Error, ErrorKind};
+use crate::protocol::Merged;
 
 #[test]
 fn table_view_and_load_agree_before_and_after_a_merge() {

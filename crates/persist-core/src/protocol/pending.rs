@@ -5,22 +5,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
+use super::base::Entry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Model;
 use crate::planted::planted;
-use crate::record::Record;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex};
 
-/// What memory and DuckDB spend on a record besides its text; only a rough measure of what waits.
-const RECORD_BYTES: u64 = 128;
-
+/// The queue.
 #[derive(Debug)]
-pub(super) struct Pending<M: Model> {
-    queue: Mutex<Queue<M>>,
+pub struct Pending<R: Entry> {
+    queue: Mutex<Queue<R>>,
     fewer: Condvar,
     unflushed_bytes: AtomicU64,
     /// Of all that is in the queue.
@@ -32,17 +28,17 @@ pub(super) struct Pending<M: Model> {
 
 /// How many bytes may wait, roughly.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub struct Room {
     /// To be flushed.
-    pub(super) unflushed: u64,
+    pub unflushed: u64,
     /// To be flushed or to be covered by a checkpoint, while checkpoints fail. One that takes long, behind a merge of many
     /// rows, comes to its end.
-    pub(super) held: u64,
+    pub held: u64,
 }
 
 #[derive(Debug)]
-struct Queue<M: Model> {
-    records: VecDeque<Arc<Record<M>>>,
+struct Queue<R: Entry> {
+    records: VecDeque<Arc<R>>,
     /// How many of them, from the oldest on, are flushed.
     flushed: usize,
     /// The first and last `seq` of each batch of several records, which are flushed together.
@@ -54,14 +50,14 @@ struct Queue<M: Model> {
 
 /// What the queue has for a subscriber.
 #[derive(Debug)]
-pub(super) enum Window<M: Model> {
+pub enum Window<R: Entry> {
     /// All records from the `seq` asked for up to this one.
-    Records(VecDeque<Arc<Record<M>>>, u64),
+    Records(VecDeque<Arc<R>>, u64),
     /// The queue begins later, with this `seq` if with any.
     BeginsAt(Option<u64>),
 }
 
-impl<M: Model> Queue<M> {
+impl<R: Entry> Queue<R> {
     /// The last `seq` of what has to be flushed with the records before `seq`, if they end inside a batch.
     fn end_of_batch(&self, seq: u64) -> Option<u64> {
         let after = self.batches.partition_point(|(first, _)| *first < seq);
@@ -72,17 +68,19 @@ impl<M: Model> Queue<M> {
 
 /// What waits to be flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub(super) records: usize,
-    pub(super) bytes: u64,
+pub struct Waiting {
+    /// How many records.
+    pub records: usize,
+    /// What they take, roughly.
+    pub bytes: u64,
     /// When the oldest of them was written, in microseconds since 1970-01-01 UTC.
-    pub(super) oldest: Option<i64>,
+    pub oldest: Option<i64>,
 }
 
-impl<M: Model> Pending<M> {
+impl<R: Entry> Pending<R> {
     /// A queue of what recovery replayed: records in the order of `seq`, and the first and last `seq` of each batch.
-    pub(super) fn new(records: VecDeque<Arc<Record<M>>>, batches: VecDeque<(u64, u64)>, room: Room) -> Self {
-        let bytes = records.iter().map(|record| size(record)).sum();
+    pub fn new(records: VecDeque<Arc<R>>, batches: VecDeque<(u64, u64)>, room: Room) -> Self {
+        let bytes = records.iter().map(|record| record.bytes()).sum();
         Self {
             queue: Mutex::new(Queue { records, flushed: 0, batches, wake_sent: false, is_held: false }),
             fewer: Condvar::new(),
@@ -94,41 +92,47 @@ impl<M: Model> Pending<M> {
     }
 
     /// Whether more waits than may.
-    pub(super) fn is_over(&self) -> bool {
-        self.excess().is_some()
+    pub fn is_over(&self) -> bool {
+        self.is_unflushed_over() || self.is_held_over()
     }
 
-    /// What there is too much of, and of how much it is too much.
-    fn excess(&self) -> Option<String> {
-        let over = |bytes: &AtomicU64, most: u64| Some(bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > most);
-        if let Some(bytes) = over(&self.unflushed_bytes, self.room.unflushed) {
-            let most = self.room.unflushed;
-            return Some(format!("{bytes} bytes wait to be flushed into DuckDB, more than the {most} allowed"));
-        }
-        if !self.is_failing.load(Ordering::Relaxed) || planted("held-without-end") {
-            return None;
-        }
-        let bytes = over(&self.held_bytes, self.room.held)?;
-        Some(format!("{bytes} bytes wait for a checkpoint of DuckDB, more than the {} allowed", self.room.held))
+    fn is_unflushed_over(&self) -> bool {
+        self.unflushed_bytes.load(Ordering::Relaxed) > self.room.unflushed
+    }
+
+    fn is_held_over(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+            && self.held_bytes.load(Ordering::Relaxed) > self.room.held
+            && !planted("held-without-end")
     }
 
     /// Waits while more waits than may.
-    pub(super) fn wait_for_room(&self, timeout: Duration) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Busy`](ErrorKind::Busy) where it still does then.
+    pub fn wait_for_room(&self, timeout: Duration) -> Result<()> {
         let mut queue = self.queue.lock();
         self.fewer.wait_while_for(&mut queue, |_| self.is_over(), timeout);
-        match self.excess() {
-            None => Ok(()),
-            Some(excess) => Err(Error::new(ErrorKind::Busy, format!("{excess}; try later"))),
-        }
+        let bytes = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
+        let excess = if self.is_unflushed_over() {
+            let (waiting, most) = (bytes(&self.unflushed_bytes), self.room.unflushed);
+            format!("{waiting} bytes wait to be flushed into DuckDB, more than the {most} allowed")
+        } else if self.is_held_over() {
+            let (waiting, most) = (bytes(&self.held_bytes), self.room.held);
+            format!("{waiting} bytes wait for a checkpoint of DuckDB, more than the {most} allowed")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Busy, format!("{excess}; try later")))
     }
 
     /// Takes the records of one step. Answers whether the worker is to be woken, once for each `batch` records or `bytes`.
-    pub(super) fn push(&self, records: &[Arc<Record<M>>], batch: usize, bytes: u64) -> bool {
-        let size = records.iter().map(|record| size(record)).sum();
+    pub fn push(&self, records: &[Arc<R>], batch: usize, bytes: u64) -> bool {
+        let size = records.iter().map(|record| record.bytes()).sum();
         let mut queue = self.queue.lock();
         queue.records.extend(records.iter().map(Arc::clone));
         if let [first, .., last] = records {
-            queue.batches.push_back((first.seq, last.seq));
+            queue.batches.push_back((first.seq(), last.seq()));
         }
         self.held_bytes.fetch_add(size, Ordering::Relaxed);
         let unflushed = self.unflushed_bytes.fetch_add(size, Ordering::Relaxed) + size;
@@ -138,21 +142,21 @@ impl<M: Model> Pending<M> {
 
     /// The oldest unflushed records, none above `seq`: at most so many, and of at most so many bytes if more than one,
     /// and then up to the end of the batch that they end in. `seq` is never inside a batch.
-    pub(super) fn batch(&self, seq: u64, records: usize, bytes: u64) -> Vec<Arc<Record<M>>> {
+    pub fn batch(&self, seq: u64, records: usize, bytes: u64) -> Vec<Arc<R>> {
         let mut queue = self.queue.lock();
         queue.wake_sent = false;
         let (mut most, mut left) = (records, bytes);
         let mut until = seq;
         let mut taken = Vec::new();
         for record in queue.records.iter().skip(queue.flushed) {
-            let size = size(record);
+            let size = record.bytes();
             if most == 0 || (size > left && !taken.is_empty()) {
-                match queue.end_of_batch(record.seq).filter(|_| !planted("flush-splits-batch")) {
+                match queue.end_of_batch(record.seq()).filter(|_| !planted("flush-splits-batch")) {
                     Some(end) if until == seq || until == end => until = end,
                     _ => break,
                 }
             }
-            if record.seq > until {
+            if record.seq() > until {
                 break;
             }
             most = most.saturating_sub(1);
@@ -163,7 +167,7 @@ impl<M: Model> Pending<M> {
     }
 
     /// Notes that DuckDB has committed everything up to `seq`.
-    pub(super) fn flushed(&self, seq: u64) {
+    pub fn flushed(&self, seq: u64) {
         self.move_to(seq);
         if planted("queue-forgets-at-flush") {
             self.checkpointed(seq);
@@ -172,12 +176,12 @@ impl<M: Model> Pending<M> {
     }
 
     /// Notes that DuckDB was opened again and holds everything up to `seq`, and nothing after it.
-    pub(super) fn rewind(&self, seq: u64) {
+    pub fn rewind(&self, seq: u64) {
         self.move_to(seq);
     }
 
     /// Notes whether checkpoints fail.
-    pub(super) fn note_failing(&self, is_failing: bool) {
+    pub fn note_failing(&self, is_failing: bool) {
         self.is_failing.store(is_failing, Ordering::Relaxed);
         if !is_failing {
             let _queue = self.queue.lock();
@@ -186,19 +190,19 @@ impl<M: Model> Pending<M> {
     }
 
     /// Forgets the records that a checkpoint covers.
-    pub(super) fn checkpointed(&self, seq: u64) {
+    pub fn checkpointed(&self, seq: u64) {
         let mut queue = self.queue.lock();
         if queue.is_held {
             return;
         }
-        let covered = queue.records.partition_point(|record| record.seq <= seq).min(queue.flushed);
+        let covered = queue.records.partition_point(|record| record.seq() <= seq).min(queue.flushed);
         let gone: Vec<_> = queue.records.drain(..covered).collect();
         queue.flushed -= covered;
         let ended = queue.batches.partition_point(|(_, last)| *last <= seq);
         queue.batches.drain(..ended);
         drop(queue);
         // Here, outside the lock that every writer needs.
-        self.held_bytes.fetch_sub(gone.iter().map(|record| size(record)).sum(), Ordering::Relaxed);
+        self.held_bytes.fetch_sub(gone.iter().map(|record| record.bytes()).sum(), Ordering::Relaxed);
         drop(gone);
         // Who is just about to wait has the lock.
         drop(self.queue.lock());
@@ -206,44 +210,45 @@ impl<M: Model> Pending<M> {
     }
 
     /// Forgets no record from now on: the store is being closed.
-    pub(super) fn hold(&self) {
+    pub fn hold(&self) {
         self.queue.lock().is_held = true;
     }
 
     /// The `seq` of the oldest record.
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.queue.lock().records.front().map(|record| record.seq)
+    pub fn oldest(&self) -> Option<u64> {
+        self.queue.lock().records.front().map(|record| record.seq())
     }
 
     /// The records from `from` to `to`, at most so many.
-    pub(super) fn window(&self, from: u64, to: u64, most: usize) -> Window<M> {
+    pub fn window(&self, from: u64, to: u64, most: usize) -> Window<R> {
         let queue = self.queue.lock();
-        let oldest = queue.records.front().map(|record| record.seq);
+        let oldest = queue.records.front().map(|record| record.seq());
         if oldest.is_none_or(|oldest| oldest > from) {
             return Window::BeginsAt(oldest);
         }
-        let first = queue.records.partition_point(|record| record.seq < from);
+        let first = queue.records.partition_point(|record| record.seq() < from);
         let records: VecDeque<_> =
-            queue.records.range(first..).take_while(|record| record.seq <= to).take(most).cloned().collect();
-        let until = if records.len() < most { to } else { records.back().map_or(to, |record| record.seq) };
+            queue.records.range(first..).take_while(|record| record.seq() <= to).take(most).cloned().collect();
+        let until = if records.len() < most { to } else { records.back().map_or(to, |record| record.seq()) };
         Window::Records(records, until)
     }
 
-    pub(super) fn waiting(&self) -> Waiting {
+    /// What waits to be flushed.
+    pub fn waiting(&self) -> Waiting {
         let queue = self.queue.lock();
         Waiting {
             records: queue.records.len() - queue.flushed,
             bytes: self.unflushed_bytes.load(Ordering::Relaxed),
-            oldest: queue.records.get(queue.flushed).map(|record| record.at),
+            oldest: queue.records.get(queue.flushed).map(|record| record.at()),
         }
     }
 
     fn move_to(&self, seq: u64) {
         let mut queue = self.queue.lock();
         let before = queue.flushed;
-        let after = queue.records.partition_point(|record| record.seq <= seq);
+        let after = queue.records.partition_point(|record| record.seq() <= seq);
         let between =
-            |from: usize, to: usize| -> u64 { queue.records.range(from..to).map(|record| size(record)).sum() };
+            |from: usize, to: usize| -> u64 { queue.records.range(from..to).map(|record| record.bytes()).sum() };
         if after >= before {
             self.unflushed_bytes.fetch_sub(between(before, after), Ordering::Relaxed);
         } else {
@@ -253,38 +258,35 @@ impl<M: Model> Pending<M> {
     }
 }
 
-fn size<M: Model>(record: &Record<M>) -> u64 {
-    (record.key.len() + record.data.len()) as u64 + RECORD_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     const ROOM: Room = Room { unflushed: u64::MAX, held: u64::MAX };
 
     use super::*;
-    use crate::model::{Column, Source};
 
     #[derive(Debug)]
-    struct Plain;
-    impl Model for Plain {
-        type Part = ();
-        type Value = ();
-        const PART_FIELDS: &'static [&'static str] = &[];
-        const TABLE: &'static str = "storage";
-        const COLUMNS: &'static [Column] = &[Column { name: "key", source: Source::Key }];
-        fn part_text(_: &(), _: usize) -> Option<&str> {
-            None
+    struct Plain(u64);
+
+    impl Entry for Plain {
+        fn seq(&self) -> u64 {
+            self.0
         }
-        fn part_from(_: &[Option<&str>]) {}
+
+        fn at(&self) -> i64 {
+            self.0 as i64
+        }
+
+        fn bytes(&self) -> u64 {
+            131
+        }
     }
 
-    fn record(seq: u64) -> Arc<Record<Plain>> {
-        let data = "{}".into();
-        Arc::new(Record { key: "k".into(), part: (), data, value: (), seq, at: seq as i64, version: 1 })
+    fn record(seq: u64) -> Arc<Plain> {
+        Arc::new(Plain(seq))
     }
 
-    fn seqs(batch: &[Arc<Record<Plain>>]) -> Vec<u64> {
-        batch.iter().map(|record| record.seq).collect()
+    fn seqs(batch: &[Arc<Plain>]) -> Vec<u64> {
+        batch.iter().map(|record| record.seq()).collect()
     }
 
     #[test]
@@ -308,7 +310,9 @@ mod tests {
     fn a_window_has_all_records_it_answers_for_or_says_where_the_queue_begins() {
         let pending = Pending::new([2, 3, 6, 7].map(record).into(), VecDeque::new(), ROOM);
         let window = |from, to, most| match pending.window(from, to, most) {
-            Window::Records(records, until) => Ok((records.iter().map(|record| record.seq).collect::<Vec<_>>(), until)),
+            Window::Records(records, until) => {
+                Ok((records.iter().map(|record| record.seq()).collect::<Vec<_>>(), until))
+            }
             Window::BeginsAt(oldest) => Err(oldest),
         };
         assert_eq!(window(1, 7, 9), Err(Some(2)));
@@ -328,7 +332,7 @@ mod tests {
     fn a_batch_is_bounded_in_bytes_but_never_empty() {
         let pending = Pending::new(VecDeque::from([record(1), record(2), record(3)]), VecDeque::new(), ROOM);
         assert_eq!(seqs(&pending.batch(9, 9, 1)), [1]);
-        assert_eq!(seqs(&pending.batch(9, 9, 2 * size(&record(1)))), [1, 2]);
+        assert_eq!(seqs(&pending.batch(9, 9, 2 * record(1).bytes())), [1, 2]);
     }
 
     #[test]
@@ -340,7 +344,7 @@ mod tests {
         }
         for (most, wanted) in [(1, 1), (2, 4), (3, 4), (4, 4), (5, 5), (6, 7), (7, 7), (8, 9), (9, 9)] {
             assert_eq!(seqs(&pending.batch(9, most, u64::MAX)).last(), Some(&wanted), "at most {most}");
-            assert_eq!(seqs(&pending.batch(9, 100, most as u64 * size(&record(1)))).last(), Some(&wanted));
+            assert_eq!(seqs(&pending.batch(9, 100, most as u64 * record(1).bytes())).last(), Some(&wanted));
         }
         pending.flushed(4);
         pending.checkpointed(4);

@@ -1,0 +1,90 @@
+//! What tables the present thread holds: within a transaction, or while it changes rows by a function of the caller. Whoever
+//! asked for one of them once more would wait for itself, and for ever.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use persist_core::{Error, Result};
+
+use crate::schema::Layout;
+use crate::shared::Shared;
+use crate::slot::Table;
+
+thread_local! {
+    static HELD: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
+}
+
+/// By the places of database and table; a transaction also has one without table.
+struct Note(usize, Option<(usize, Arc<Layout>)>);
+
+impl Note {
+    fn table(&self) -> Option<usize> {
+        self.1.as_ref().map(|(table, _)| *table)
+    }
+}
+
+/// Notes that this thread holds a table, or the turn of a transaction, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Held(usize, Option<usize>);
+
+impl Held {
+    pub(crate) fn table(shared: &Shared, table: &Table, layout: &Arc<Layout>) -> Self {
+        Self::note(Note(address(shared), Some((address(&**table), Arc::clone(layout)))))
+    }
+
+    pub(crate) fn transaction(shared: &Shared) -> Self {
+        Self::note(Note(address(shared), None))
+    }
+
+    fn note(note: Note) -> Self {
+        let held = Self(note.0, note.table());
+        HELD.with_borrow_mut(|held| held.push(note));
+        held
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = HELD.try_with(|held| {
+            let mut held = held.borrow_mut();
+            let at = held.iter().rposition(|note| (note.0, note.table()) == (self.0, self.1));
+            at.map(|at| held.swap_remove(at))
+        });
+    }
+}
+
+fn address<T>(of: &T) -> usize {
+    std::ptr::from_ref(of).addr()
+}
+
+/// Refuses what would wait for tables that this thread holds.
+///
+/// # Errors
+/// `Input`, naming the call.
+pub(crate) fn check_none(shared: &Shared, call: &str) -> Result<()> {
+    if HELD.with_borrow(|held| held.iter().any(|note| note.0 == address(shared))) {
+        let message = format!(
+            "database {}: {call} was called inside a transaction, or by a function that changes rows. Inside a transaction \
+             its own `table` and `rows` give each table that there is; call {call} before or after it",
+            shared.name
+        );
+        return Err(Error::input(message));
+    }
+    Ok(())
+}
+
+/// Refuses to use a table by another way than that by which this thread holds it.
+///
+/// # Errors
+/// `Input`, naming the table.
+pub(crate) fn check_free(table: &Table) -> Result<()> {
+    let place = address(&**table);
+    HELD.with_borrow(|held| match held.iter().find(|note| note.table() == Some(place)) {
+        Some(Note(_, Some((_, layout)))) => Err(Error::input(format!(
+            "table {} is held by the transaction, or the call, inside which it was asked for. A transaction uses its tables \
+             by what its own `table` and `rows` answer",
+            layout.table()
+        ))),
+        _ => Ok(()),
+    })
+}
