@@ -7,6 +7,7 @@ mod dates;
 mod folders;
 mod import;
 mod inspect;
+#[cfg(unix)]
 mod long;
 mod operations;
 mod page;
