@@ -62,6 +62,7 @@ impl Failure {
             ErrorKind::Locked => Some(
                 "ask the process that has it, or stop it first; `persist inspect` and `persist wal` work beside it",
             ),
+            ErrorKind::Busy => Some("the store has to be opened and closed: `persist verify` does that"),
             ErrorKind::Schema => Some("name the store's extra columns, in their order: --column NAME=TYPE"),
             ErrorKind::Corrupt => {
                 Some("nothing was changed; make a copy of the folder first, then see docs/operations.md")

@@ -12,6 +12,72 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::unfinished::unfinished;
+
+/// Which folder is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Place {
+    /// The folder of a store, or the base folder of dated stores; where nothing has to be opened, also a backup or an export
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The date, where PATH is the base folder of dated stores and one is meant
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+}
+
+impl Place {
+    /// Finds out what it is.
+    ///
+    /// # Errors
+    /// As [`Folder::find`].
+    pub(crate) fn find(&self) -> Result<Folder> {
+        Folder::find(&self.path, self.date.as_deref())
+    }
+}
+
+/// Which dates are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Range {
+    /// The first date, where PATH has stores of many; without it, the oldest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = as_date)]
+    from: Option<String>,
+    /// The last date, where PATH has stores of many; without it, the newest
+    #[arg(long, value_name = "DATE", conflicts_with = "date", value_parser = as_date)]
+    to: Option<String>,
+}
+
+/// A date as an argument.
+pub(crate) fn as_date(text: &str) -> Result<String, String> {
+    if is_date(text) { Ok(text.to_owned()) } else { Err("write YYYY-MM-DD".to_owned()) }
+}
+
+impl Range {
+    /// A folder with no more than the dates that are meant.
+    pub(crate) fn of(&self, found: Folder) -> Result<Folder> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(found);
+        }
+        let is_in = |date: &String| {
+            self.from.as_ref().is_none_or(|from| from <= date) && self.to.as_ref().is_none_or(|to| date <= to)
+        };
+        let within = |dates: Vec<String>| {
+            let within: Vec<String> = dates.iter().filter(|date| is_in(date)).cloned().collect();
+            if within.is_empty() {
+                Err(Failure::Unfit(format!("no date is in this range; there is {}", some(&dates))))
+            } else {
+                Ok(within)
+            }
+        };
+        match found {
+            Folder::Dates(base, dates) => Ok(Folder::Dates(base, within(dates)?)),
+            Folder::Exports(root, dates) => Ok(Folder::Exports(root, within(dates)?)),
+            other => {
+                let message = format!("{} is {}: leave --from and --to out", other.dir().display(), other.name());
+                Err(Failure::Usage(message))
+            }
+        }
+    }
+}
 
 /// What a folder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +97,10 @@ pub(crate) enum Folder {
     Dates(PathBuf, Vec<String>),
     /// A backup.
     Backup(PathBuf),
+    /// The root of an export of dated stores: of these dates, in order.
+    Exports(PathBuf, Vec<String>),
+    /// What an interrupted backup, export or restore has left.
+    Unfinished(PathBuf),
 }
 
 /// Whose folder it is, from `store.json`.
@@ -80,6 +150,9 @@ impl Folder {
                 }
             },
             (Self::Dated { base, date: is }, Some(date)) if is == date => Ok(Self::Dated { base, date: is }),
+            (Self::Exports(root, dates), Some(date)) if dates.iter().any(|there| there == date) => {
+                Ok(Self::Exports(root, vec![date.to_owned()]))
+            }
             (found, Some(_)) => {
                 let message = format!("{} is {}: leave --date out", path.display(), found.name());
                 Err(Failure::Usage(message))
@@ -109,7 +182,14 @@ impl Folder {
             return Ok(Self::Backup(path));
         }
         let mut dates = names(&path)?;
+        let exports = exported(&dates);
         dates.retain(|name| is_date(name) && path.join(name).join("store.json").exists());
+        if dates.is_empty() && !exports.is_empty() {
+            return Ok(Self::Exports(path, exports));
+        }
+        if dates.is_empty() && !unfinished(&path)?.is_empty() {
+            return Ok(Self::Unfinished(path));
+        }
         if dates.is_empty() {
             let hint = if has("data.duckdb") {
                 "a database without store.json is another program's, or one of the Python original, \
@@ -140,6 +220,8 @@ impl Folder {
             Self::Kv(_) => "key-value store".to_owned(),
             Self::Dates(..) => "dated stores".to_owned(),
             Self::Backup(_) => "backup".to_owned(),
+            Self::Exports(..) => "export of dated stores".to_owned(),
+            Self::Unfinished(_) => "unfinished".to_owned(),
         }
     }
 
@@ -151,6 +233,8 @@ impl Folder {
             Self::Kv(_) => "kv",
             Self::Dates(..) => "dates",
             Self::Backup(_) => "backup",
+            Self::Exports(..) => "export",
+            Self::Unfinished(_) => "unfinished",
         }
     }
 
@@ -158,7 +242,12 @@ impl Folder {
     pub(crate) fn dir(&self) -> PathBuf {
         match self {
             Self::Dated { base, date } => base.join(date),
-            Self::Collection(dir) | Self::Kv(dir) | Self::Dates(dir, _) | Self::Backup(dir) => dir.clone(),
+            Self::Collection(dir)
+            | Self::Kv(dir)
+            | Self::Dates(dir, _)
+            | Self::Backup(dir)
+            | Self::Exports(dir, _)
+            | Self::Unfinished(dir) => dir.clone(),
         }
     }
 
@@ -173,6 +262,13 @@ impl Folder {
     /// Who has the store open: what the holder of its lock says of itself.
     pub(crate) fn owner(&self) -> Result<Option<String>> {
         Ok(holder_of(&self.dir().join(".lock"))?)
+    }
+
+    /// Refuses where a process has the store open.
+    pub(crate) fn refuse_owner(&self) -> Result<()> {
+        let Some(owner) = self.owner()? else { return Ok(()) };
+        let message = format!("{} is open: {owner} has it", self.dir().display());
+        Err(Failure::Store(Error::new(ErrorKind::Locked, message)))
     }
 
     /// Whose folder it is.
@@ -199,6 +295,12 @@ pub(crate) fn date_folders(dir: &Path) -> Result<Vec<String>> {
     let mut folders = names(dir)?;
     folders.retain(|name| is_date(name) && dir.join(name).is_dir());
     Ok(folders)
+}
+
+/// The dates that have the manifest of an export among these names.
+fn exported(names: &[String]) -> Vec<String> {
+    let date = |name: &String| name.strip_prefix("_persist_export-")?.strip_suffix(".json").map(str::to_owned);
+    names.iter().filter_map(date).filter(|date| is_date(date)).collect()
 }
 
 /// Whether this is `YYYY-MM-DD` and nothing besides.

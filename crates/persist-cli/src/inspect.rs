@@ -5,34 +5,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use persist_core::Timestamp;
+use persist_core::text::table;
 use persist_core::wal::SegmentId;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, Status, date_folders, names};
-use crate::output::{Output, code, counted, list, size, span, table};
+use crate::folder::{Folder, Place, Status, date_folders, names};
+use crate::output::{Output, code, counted, list, size, span};
+use crate::published::Export;
 use crate::store::now;
+use crate::unfinished::{Unfinished, unfinished};
 use crate::wal::Health;
-
-/// What `inspect` is told.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The folder of a store, the base folder of dated stores, or a backup
-    #[arg(value_name = "PATH")]
-    path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores and only one is meant
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
-}
 
 /// What a folder is.
 #[derive(Debug, Serialize)]
 struct Answer {
     path: PathBuf,
-    /// `dated`, `collection`, `kv`, `dates` or `backup`.
+    /// `dated`, `collection`, `kv`, `dates`, `backup`, `export` or `unfinished`.
     model: &'static str,
     stores: Vec<Inspected>,
     backups: Vec<BackupFound>,
+    exports: Vec<ExportFound>,
+    /// What an interrupted backup, export or restore has left.
+    unfinished: Vec<Unfinished>,
 }
 
 /// How a store stands.
@@ -100,13 +95,37 @@ struct BackupFound {
     at: Timestamp,
 }
 
+/// What the manifest of an export says.
+#[derive(Debug, Serialize)]
+struct ExportFound {
+    date: String,
+    rows: u64,
+    files: usize,
+    bytes: u64,
+    seq: Option<u64>,
+    exported_at: Timestamp,
+}
+
 /// Says what there is at the path. Damage of a log is exit code 1.
-pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    let found = Folder::find(&args.path, args.date.as_deref())?;
-    let mut answer = Answer { path: found.dir(), model: found.model(), stores: Vec::new(), backups: Vec::new() };
+pub(crate) fn run(place: &Place, output: &Output) -> Result<ExitCode> {
+    let found = place.find()?;
+    let mut answer = Answer {
+        path: found.dir(),
+        model: found.model(),
+        stores: Vec::new(),
+        backups: Vec::new(),
+        exports: Vec::new(),
+        unfinished: unfinished(&found.dir())?,
+    };
     for folder in found.stores() {
         match &folder {
             Folder::Backup(dir) => answer.backups.push(BackupFound::of(dir)?),
+            Folder::Exports(root, dates) => {
+                for date in dates {
+                    answer.exports.extend(Export::of(root, date)?.map(ExportFound::of));
+                }
+            }
+            Folder::Unfinished(_) => {}
             store => answer.stores.push(Inspected::of(store)?),
         }
         if let Folder::Collection(dir) = &folder {
@@ -114,10 +133,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
                 if date.join("manifest.json").exists() {
                     answer.backups.push(BackupFound::of(&date)?);
                 }
+                answer.unfinished.extend(unfinished(&date)?);
             }
         }
     }
-    let is_fine = answer.stores.iter().all(|store| store.log.ok);
+    let is_fine = answer.stores.iter().all(|store| store.log.ok) && answer.unfinished.is_empty();
     output.answer(&answer, Answer::text)?;
     Ok(code(is_fine))
 }
@@ -260,6 +280,18 @@ impl BackupFound {
     }
 }
 
+impl ExportFound {
+    fn of(export: Export) -> Self {
+        let Export { date, exported_at, seq, rows, files } = export;
+        Self { date, rows, files: files.len(), bytes: files.iter().map(|file| file.bytes).sum(), seq, exported_at }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let Self { date, rows, files, bytes, exported_at, .. } = self;
+        vec![date.clone(), rows.to_string(), files.to_string(), size(*bytes), exported_at.to_string()]
+    }
+}
+
 impl Answer {
     fn text(&self) -> String {
         let mut parts = Vec::new();
@@ -271,13 +303,19 @@ impl Answer {
                     ["date", "records", "watermark", "unflushed", "segments", "size", "last flush", "log", "owner"];
                 let rows: Vec<Vec<String>> = many.iter().map(Inspected::row).collect();
                 parts.push(format!("{}: {} dated stores", self.path.display(), many.len()));
-                parts.push(table(&names, &rows));
+                parts.push(table(&names, &rows, |_| false));
             }
         }
         if !self.backups.is_empty() {
             let rows: Vec<Vec<String>> = self.backups.iter().map(BackupFound::row).collect();
-            parts.push(table(&["backup", "of", "seq", "rows", "made at"], &rows));
+            parts.push(table(&["backup", "of", "seq", "rows", "made at"], &rows, |_| false));
         }
+        if !self.exports.is_empty() {
+            let rows: Vec<Vec<String>> = self.exports.iter().map(ExportFound::row).collect();
+            parts.push(format!("{}: export of dated stores", self.path.display()));
+            parts.push(table(&["date", "rows", "files", "size", "exported at"], &rows, |_| false));
+        }
+        parts.extend(self.unfinished.iter().map(Unfinished::text));
         parts.join("\n\n")
     }
 }

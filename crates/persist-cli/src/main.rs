@@ -8,6 +8,8 @@
 mod backup;
 mod compact;
 mod completions;
+mod dates;
+mod export;
 mod failure;
 mod folder;
 mod import;
@@ -17,12 +19,16 @@ mod log;
 mod output;
 mod past;
 mod progress;
+mod published;
+mod query;
 mod rebuild;
 mod records;
 mod repair;
 mod row;
+mod source;
 mod store;
 mod tail;
+mod unfinished;
 mod verify;
 mod wal;
 mod watched;
@@ -47,12 +53,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Say what a folder is and how its store stands; changes nothing, and works while a process has it open
-    Inspect(inspect::Args),
+    Inspect(folder::Place),
     /// Check a store, all stores of a base folder, or a backup
     Verify(verify::Args),
     /// Look at the log; changes nothing, and works while a process has the store open
     #[command(subcommand)]
     Wal(wal::Verb),
+    /// Run one SELECT over a store, the stores of many dates as one table, a backup or an export
+    Query(query::Args),
+    /// Write dates to Parquet files, in Hive partitions
+    Export(export::Args),
+    /// List the dates of a base folder, remove or archive old ones
+    #[command(subcommand)]
+    Dates(dates::Verb),
     /// List the keys
     Keys(records::KeysArgs),
     /// Print the records of a key
@@ -88,6 +101,9 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args, &output),
         Verb::Verify(args) => verify::run(&args, &output),
         Verb::Wal(verb) => wal::run(&verb, &output),
+        Verb::Query(args) => query::run(&args, &output),
+        Verb::Export(args) => export::run(&args, &output),
+        Verb::Dates(verb) => dates::run(&verb, &output),
         Verb::Keys(args) => records::keys(&args, &output),
         Verb::Get(args) => records::get(&args, &output),
         Verb::Put(args) => records::put(&args, &output),

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use persist_core::text::printable;
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
@@ -39,6 +40,11 @@ impl Output {
         if text.is_empty() {
             return Ok(());
         }
+        self.exactly(text)
+    }
+
+    /// Prints a text, whatever it is, and a newline.
+    pub(crate) fn exactly(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.write_all(b"\n")?;
@@ -75,41 +81,11 @@ pub(crate) fn code(is_fine: bool) -> ExitCode {
     if is_fine { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-/// Rows in aligned columns below their names.
-pub(crate) fn table(names: &[&str], rows: &[Vec<String>]) -> String {
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
-    let width = |column: usize, name: &str| {
-        let cells = cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([name.chars().count()]).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = names.iter().enumerate().map(|(column, name)| width(column, name)).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let header = line(names.to_vec());
-    let rows = cells.iter().map(|row| line(row.iter().map(String::as_str).collect()));
-    std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n")
-}
-
 /// A name before each value, aligned.
 pub(crate) fn list(entries: &[(&str, String)]) -> String {
     let width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let lines = entries.iter().map(|(name, value)| format!("{name:<width$}  {}", printable(value)));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Without what would break a line, or steer a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
 }
 
 /// So many of a thing.

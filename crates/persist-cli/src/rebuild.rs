@@ -15,7 +15,7 @@ use crate::inspect::length;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, counted, list};
 use crate::progress::Progress;
-use crate::store::{Shape, Store, StoreArgs, refuse_owner};
+use crate::store::{Shape, Store, StoreArgs};
 use crate::watched::{Files, Watched};
 
 /// What `rebuild` is told.
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         answer.dates.clear();
     }
     if !args.dry_run {
-        refuse_owner(&folder)?;
+        folder.refuse_owner()?;
         let interrupt = Interrupt::noted()?;
         let progress = Progress::of_bytes("rebuilding", if history { kept_log_bytes(dir)? } else { 0 });
         let watched = Watched { files: Files::KeptLog, progress: progress.clone(), interrupt: interrupt.clone() };

@@ -4,11 +4,12 @@ use std::io::Read as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use persist_core::text::printable;
 use persist_core::{Model, Record, Value};
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
-use crate::output::{Output, code, printable};
+use crate::output::{Output, code};
 use crate::row::{Row, rows_as_text};
 use crate::store::{Store, StoreArgs};
 

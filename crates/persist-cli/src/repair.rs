@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, code, counted, list};
 use crate::progress::Progress;
 use crate::rebuild::{kept_log_bytes, missing_databases};
-use crate::store::{Store, StoreArgs, refuse_owner};
+use crate::store::{Store, StoreArgs};
 use crate::verify::compare;
 use crate::wal::Health;
 use crate::watched::{Files, Watched};
@@ -57,7 +57,7 @@ struct Answer {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
     let folder = args.store.one()?;
     if !args.dry_run {
-        refuse_owner(&folder)?;
+        folder.refuse_owner()?;
     }
     let log = Health::of(&folder)?;
     let mut answer = Answer {

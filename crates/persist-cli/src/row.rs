@@ -1,11 +1,10 @@
 //! A record as it is printed, whatever the model.
 
+use persist_core::text::table;
 use persist_core::{Change, Model, Record, RecordValue, Scalar, Timestamp};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-
-use crate::output::table;
 
 /// A record, or the removal of one, as it is printed.
 #[derive(Debug, Clone)]
@@ -101,5 +100,5 @@ pub(crate) fn rows_as_text(rows: &[Row]) -> String {
         cells.push(row.data.clone().unwrap_or_else(|| "(removed)".to_owned()));
         cells
     };
-    table(&names, &rows.iter().map(cells).collect::<Vec<_>>())
+    table(&names, &rows.iter().map(cells).collect::<Vec<_>>(), |_| false)
 }

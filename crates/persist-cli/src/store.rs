@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use persist_collection::{CollectionConfig, CollectionStore};
+use persist_core::Timestamp;
 use persist_core::clock::{Clock, SystemClock};
 use persist_core::fs::{Disk, Fs};
 use persist_core::timestamp::date_text;
 use persist_core::wal::{RecoveryPolicy, RecoveryReport};
-use persist_core::{Error, ErrorKind, Timestamp};
 use persist_dated::{DatedConfig, DatedStore};
 use persist_kv::{KvConfig, KvStore};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, date_folders, names, some};
+use crate::folder::{Folder, Place, date_folders, names, some};
 
 /// Longer than any follower is away.
 const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -25,18 +25,14 @@ const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Which store is meant, and what it can't be asked for while it is closed.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The folder of the store, or the base folder of dated stores
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores
-    #[arg(long, value_name = "DATE")]
-    pub(crate) date: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }
 
 /// What a store looks like, as far as its folder does not say.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Shape {
     /// The DuckDB file, where it is not in the store's folder
     #[arg(long, value_name = "FILE")]
@@ -74,13 +70,17 @@ pub(crate) enum Store {
 impl StoreArgs {
     /// The one store that is meant.
     pub(crate) fn one(&self) -> Result<Folder> {
-        match Folder::find(&self.path, self.date.as_deref())? {
+        match self.place.find()? {
             Folder::Dates(base, dates) => {
                 let message = format!("{} has {}: name one with --date", base.display(), some(&dates));
                 Err(Failure::Usage(message))
             }
-            Folder::Backup(dir) => {
-                let message = format!("{} is a backup: it is restored, not read", dir.display());
+            found @ Folder::Unfinished(_) => {
+                let dir = found.dir();
+                Err(Failure::Unfit(format!("{} is unfinished: `persist inspect` says what to do", dir.display())))
+            }
+            found @ (Folder::Backup(_) | Folder::Exports(..)) => {
+                let message = format!("{} is {}: it is read by `query` alone", found.dir().display(), found.name());
                 Err(Failure::Unfit(message))
             }
             store => Ok(store),
@@ -90,7 +90,7 @@ impl StoreArgs {
     /// The one store that is meant, which nobody has open.
     pub(crate) fn one_without_owner(&self) -> Result<Folder> {
         let folder = self.one()?;
-        refuse_owner(&folder)?;
+        folder.refuse_owner()?;
         Ok(folder)
     }
 
@@ -98,13 +98,6 @@ impl StoreArgs {
     pub(crate) fn open(&self) -> Result<Store> {
         Store::open(&self.one()?, &self.shape)
     }
-}
-
-/// Refuses beside a process that has the store open.
-pub(crate) fn refuse_owner(folder: &Folder) -> Result<()> {
-    let Some(owner) = folder.owner()? else { return Ok(()) };
-    let message = format!("{} is open: {owner} has it", folder.dir().display());
-    Err(Failure::Store(Error::new(ErrorKind::Locked, message)))
 }
 
 impl Shape {
@@ -139,6 +132,11 @@ impl Shape {
         }
     }
 
+    /// The database of a dated store in a folder.
+    pub(crate) fn dated_database(&self, dir: &Path) -> PathBuf {
+        self.database.as_deref().map_or_else(|| dir.join("data.duckdb"), absolute)
+    }
+
     /// The configuration of a collection store.
     pub(crate) fn collection(&self, dir: &Path) -> Result<CollectionConfig> {
         let mut has_backup = false;
@@ -158,7 +156,7 @@ impl Shape {
     }
 
     /// The database of a key-value store.
-    fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
+    pub(crate) fn kv_database(&self, dir: &Path) -> Result<PathBuf> {
         if let Some(file) = &self.database {
             return match file.exists() || self.is_new {
                 true => Ok(file.clone()),
@@ -199,7 +197,7 @@ impl Store {
                 let database = shape.kv_database(dir)?;
                 Ok(Self::Kv(Box::new(KvStore::open(database, shape.kv(dir))?)))
             }
-            Folder::Dates(..) | Folder::Backup(_) => {
+            Folder::Dates(..) | Folder::Backup(_) | Folder::Exports(..) | Folder::Unfinished(_) => {
                 Err(Failure::Unfit(format!("{} is {}: it can't be opened", folder.dir().display(), folder.name())))
             }
         }

@@ -15,17 +15,17 @@ use std::time::Duration;
 use persist_core::wal::{Line, SegmentId};
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, names};
+use crate::folder::{Folder, Place, names};
 use crate::interrupt::Interrupt;
 use crate::log::Log;
 use crate::output::Output;
-use crate::wal::{Filter, LogArgs, Wanted, lost};
+use crate::wal::{Filter, Wanted, lost, one_log};
 
 /// What `wal tail` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    log: LogArgs,
+    log: Place,
     #[command(flatten)]
     filter: Filter,
     /// Begin with so many of the last lines
@@ -45,7 +45,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// Prints the last lines, and those that follow.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    let folder = args.log.one()?;
+    let folder = one_log(&args.log)?;
     let interrupt = Interrupt::noted()?;
     let mut tail = Tail::new(folder, args.filter.wanted()?, output);
     tail.begin(args.lines)?;

@@ -1,5 +1,5 @@
 //! `verify`: the log, and then the database against memory and the history against the newest items; of a backup, its
-//! files against its manifest.
+//! files against its manifest; of an export, its Parquet files against theirs.
 //!
 //! The log is looked at first. If it is damaged, or a process has the store open, that is all; otherwise the store is
 //! opened as its owner would, which recovers what a crash left, compared, and closed.
@@ -15,21 +15,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, date_folders};
+use crate::folder::{Folder, Place, date_folders};
 use crate::output::{Output, code, list};
 use crate::progress::Progress;
+use crate::published::Export;
 use crate::store::{Shape, Store};
+use crate::unfinished::{Unfinished, unfinished};
 use crate::wal::Health;
 
 /// What `verify` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder of a store, the base folder of dated stores, or a backup
-    #[arg(value_name = "PATH")]
-    path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores and only one is meant
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     shape: Shape,
 }
@@ -56,13 +54,19 @@ struct Checked {
 
 /// Checks everything there is at the path.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
-    let found = Folder::find(&args.path, args.date.as_deref())?;
+    let found = args.place.find()?;
     let mut checked = Vec::new();
     let stores = found.stores();
     let progress = Progress::of_things("verifying", stores.len() as u64);
     for folder in stores {
         match &folder {
             Folder::Backup(dir) => checked.push(backup(dir, &args.shape)),
+            Folder::Exports(root, dates) => {
+                for date in dates {
+                    checked.push(export(root, date));
+                }
+            }
+            Folder::Unfinished(_) => {}
             store => {
                 checked.push(check(store, &args.shape)?);
                 if let Folder::Collection(dir) = store {
@@ -70,6 +74,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
                         if date.join("manifest.json").exists() {
                             checked.push(backup(&date, &args.shape));
                         }
+                        checked.extend(unfinished(&date)?.into_iter().map(Checked::unfinished));
                     }
                 }
             }
@@ -77,6 +82,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<ExitCode> {
         progress.add(1);
     }
     progress.end();
+    checked.extend(unfinished(&found.dir())?.into_iter().map(Checked::unfinished));
     let ok = checked.iter().all(|checked| checked.ok);
     output.answer(&Answer { ok, checked }, |answer| {
         answer.checked.iter().map(Checked::text).collect::<Vec<_>>().join("\n\n")
@@ -167,6 +173,19 @@ fn backup(dir: &Path, shape: &Shape) -> Checked {
     }
 }
 
+fn export(root: &Path, date: &str) -> Checked {
+    let read = Export::of(root, date).and_then(|export| match export {
+        Some(export) => Ok((export.rows, export.check(root)?)),
+        None => Err(Failure::Unfit("it has no manifest any more".to_owned())),
+    });
+    let (records, found) = match read {
+        Ok((rows, found)) => (Some(rows), found),
+        Err(failure) => (None, vec![failure.to_string()]),
+    };
+    let what = format!("export of {date}");
+    Checked { path: root.to_owned(), what, ok: found.is_empty(), owner: None, records, found }
+}
+
 /// What a backup is of.
 pub(crate) fn purpose(dir: &Path) -> Result<String> {
     let path = dir.join("manifest.json");
@@ -177,6 +196,11 @@ pub(crate) fn purpose(dir: &Path) -> Result<String> {
 }
 
 impl Checked {
+    fn unfinished(unfinished: Unfinished) -> Self {
+        let Unfinished { path, what } = unfinished;
+        Self { path, what: "unfinished".to_owned(), ok: false, owner: None, records: None, found: vec![what] }
+    }
+
     fn text(&self) -> String {
         let mut entries =
             vec![(if self.ok { "ok" } else { "NOT OK" }, self.path.display().to_string()), ("what", self.what.clone())];

@@ -1,18 +1,20 @@
-//! `wal cat`, `wal verify`, and what `wal tail` has in common with them: the log as it lies there, also while a process writes it. Nothing is changed.
+//! `wal cat`, `wal verify`, and what `wal tail` has in common with them: the log as it lies there, also while a process
+//! writes it. Nothing is changed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use persist_core::Timestamp;
+use persist_core::text::printable;
 use persist_core::timestamp::IntoTimestamp;
 use persist_core::wal::{Cause, LeftOut, Line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Result};
-use crate::folder::Folder;
+use crate::folder::{Folder, Place};
 use crate::log::{Found, Log};
-use crate::output::{Output, code, counted, list, printable, size};
+use crate::output::{Output, code, counted, list, size};
 use crate::tail;
 
 /// What can be done with a log.
@@ -26,22 +28,11 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
 }
 
-/// Which log is meant.
-#[derive(Debug, clap::Args)]
-pub(crate) struct LogArgs {
-    /// The folder of the store, or the base folder of dated stores
-    #[arg(value_name = "PATH")]
-    path: PathBuf,
-    /// The date, where PATH is the base folder of dated stores
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
-}
-
 /// What `wal cat` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     #[command(flatten)]
-    log: LogArgs,
+    log: Place,
     #[command(flatten)]
     filter: Filter,
 }
@@ -70,7 +61,7 @@ pub(crate) struct Filter {
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    log: LogArgs,
+    log: Place,
 }
 
 /// Does it.
@@ -82,23 +73,23 @@ pub(crate) fn run(verb: &Verb, output: &Output) -> Result<ExitCode> {
     }
 }
 
-impl LogArgs {
-    /// The one store whose log is meant.
-    pub(crate) fn one(&self) -> Result<Folder> {
-        match self.stores()?.as_slice() {
-            [one] => Ok(one.clone()),
-            many => {
-                let message = format!("{} has {} stores: name one with --date", self.path.display(), many.len());
-                Err(Failure::Usage(message))
-            }
+/// The one store whose log is meant.
+pub(crate) fn one_log(place: &Place) -> Result<Folder> {
+    match logs(place)?.as_slice() {
+        [one] => Ok(one.clone()),
+        many => {
+            let message = format!("{} has {} stores: name one with --date", place.path.display(), many.len());
+            Err(Failure::Usage(message))
         }
     }
+}
 
-    fn stores(&self) -> Result<Vec<Folder>> {
-        match Folder::find(&self.path, self.date.as_deref())? {
-            Folder::Backup(dir) => Err(Failure::Unfit(format!("{} is a backup: it has no log", dir.display()))),
-            found => Ok(found.stores()),
+fn logs(place: &Place) -> Result<Vec<Folder>> {
+    match place.find()? {
+        found @ (Folder::Backup(_) | Folder::Exports(..) | Folder::Unfinished(_)) => {
+            Err(Failure::Unfit(format!("{} is {}: it has no log", found.dir().display(), found.name())))
         }
+        found => Ok(found.stores()),
     }
 }
 
@@ -154,7 +145,7 @@ struct Body {
 
 fn cat(args: &CatArgs, output: &Output) -> Result<ExitCode> {
     let wanted = args.filter.wanted()?;
-    for folder in args.log.stores()? {
+    for folder in logs(&args.log)? {
         cat_one(&folder, &wanted, output)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -302,7 +293,7 @@ struct Logs {
 }
 
 fn verify(args: &VerifyArgs, output: &Output) -> Result<ExitCode> {
-    let logs = args.log.stores()?.iter().map(Health::of).collect::<Result<Vec<_>>>()?;
+    let logs = logs(&args.log)?.iter().map(Health::of).collect::<Result<Vec<_>>>()?;
     let ok = logs.iter().all(|log| log.ok);
     output
         .answer(&Logs { ok, logs }, |answer| answer.logs.iter().map(Health::text).collect::<Vec<_>>().join("\n\n"))?;

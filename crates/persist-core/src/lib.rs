@@ -19,7 +19,7 @@
 //! - [`record`]: a record as it is read.
 //! - [`wal`]: the write-ahead log and its recovery.
 //! - [`fs`], [`clock`]: the traits through which files and time are reached, so that tests can fail and replay them.
-//! - [`lock`]: one owner at a time. [`error`]: the one error type.
+//! - [`lock`]: one owner at a time. [`error`]: the one error type. [`text`]: tables for people.
 //!
 //! `docs/architecture.md` has the whole picture, `docs/format.md` the bytes, `docs/crash-safety.md` the argument why
 //! nothing acknowledged is lost.
@@ -133,6 +133,7 @@ pub mod planted;
 pub mod protocol;
 pub mod record;
 mod sync;
+pub mod text;
 pub mod timestamp;
 #[cfg(feature = "duckdb")]
 mod verbs;
@@ -147,7 +148,7 @@ pub use codec::Entry;
 pub use config::{Durability, Options};
 pub use data::{Number, Value};
 #[cfg(feature = "duckdb")]
-pub use duck::{DatabaseFile, Leaf, Rows};
+pub use duck::{DatabaseFile, Interrupter, Leaf, Rows, Sandbox, SandboxPart, SandboxTable};
 #[cfg(feature = "duckdb")]
 pub use engine::{
     Backup, BackupFile, Engine, Event, Location, Opened, Pending, RepairReport, Restored, Since, Stats, Subscription,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use persist_core::fs::{Access, Fs, remove_folder, replace, sync_ancestors};
 use persist_core::timestamp::date_text;
-use persist_core::{Engine, Error, Leaf, Result, Timestamp};
+use persist_core::{Engine, Error, ErrorKind, Leaf, Result, Timestamp};
 use serde::Serialize;
 use time::Date;
 
@@ -63,6 +63,8 @@ struct Manifest<'a> {
     format: u32,
     date: &'a str,
     exported_at: Timestamp,
+    /// All writes up to this one are in it.
+    seq: u64,
     rows: u64,
     files: &'a [ExportedFile],
 }
@@ -79,7 +81,8 @@ pub(crate) fn export(
     let aside = root.join(format!(".persist_export-{date}"));
     fs.create_dir_all(root).map_err(|error| Error::io("cannot create the folder", root, error))?;
     remove_folder(fs, &aside)?;
-    let exported = write_aside(fs, engine, &aside).and_then(|leaves| put_in_place(fs, &leaves, &date, now, root));
+    let exported = write_aside(fs, engine, &aside)
+        .and_then(|(seq, leaves)| put_in_place(fs, &leaves, &Moment { date: &date, now, seq }, root));
     // What was written aside goes, whatever happened; a failure of that must not hide the first.
     let removed = remove_folder(fs, &aside);
     let exported = exported?;
@@ -87,17 +90,32 @@ pub(crate) fn export(
     Ok(exported)
 }
 
-fn write_aside(fs: &dyn Fs, engine: &Engine<Dated>, aside: &Path) -> Result<Vec<Leaf>> {
+/// Of which moment an export is.
+struct Moment<'a> {
+    date: &'a str,
+    now: Timestamp,
+    seq: u64,
+}
+
+fn write_aside(fs: &dyn Fs, engine: &Engine<Dated>, aside: &Path) -> Result<(u64, Vec<Leaf>)> {
     fs.create_dir_all(aside).map_err(|error| Error::io("cannot create the folder", aside, error))?;
+    match engine.flush() {
+        // What is in doubt is not exported.
+        Err(error) if error.kind() == ErrorKind::Poisoned => {}
+        flushed => flushed?,
+    }
+    // What is in DuckDB now is in the export, whatever is written meanwhile.
+    let seq = engine.stats().watermark;
     let leaves = engine.export(keys::PROCESS_NAME, aside)?;
     for leaf in &leaves {
         let file = fs.open(&leaf.path, Access::Write).map_err(|error| Error::io("cannot open", &leaf.path, error))?;
         file.sync_all().map_err(|error| Error::io("cannot sync", &leaf.path, error))?;
     }
-    Ok(leaves)
+    Ok((seq, leaves))
 }
 
-fn put_in_place(fs: &dyn Fs, leaves: &[Leaf], date: &str, now: Timestamp, root: &Path) -> Result<Option<Export>> {
+fn put_in_place(fs: &dyn Fs, leaves: &[Leaf], moment: &Moment<'_>, root: &Path) -> Result<Option<Export>> {
+    let Moment { date, now, seq } = *moment;
     let partition = format!("date={date}");
     let names: Vec<String> = leaves.iter().map(|leaf| folder_of(leaf.value.as_deref())).collect();
     let superfluous = superfluous(fs, root, &partition, &names)?;
@@ -126,7 +144,7 @@ fn put_in_place(fs: &dyn Fs, leaves: &[Leaf], date: &str, now: Timestamp, root: 
 
     let export = Export { root: root.to_owned(), files };
     let manifest = root.join(format!("_persist_export-{date}.json"));
-    let text = Manifest { format: FORMAT, date, exported_at: now, rows: export.rows(), files: &export.files };
+    let text = Manifest { format: FORMAT, date, exported_at: now, seq, rows: export.rows(), files: &export.files };
     let text = serde_json::to_vec_pretty(&text)
         .map_err(|error| Error::input(format!("cannot write {}: {error}", manifest.display())).with_source(error))?;
     replace(fs, &manifest, &text)?;

@@ -13,7 +13,7 @@ use super::mapping::{Mapped, Role};
 use super::position::{Begun, POSITIONS};
 use crate::failure::{Failure, Result};
 use crate::folder::{Folder, is_date, names};
-use crate::store::{Shape, Store, absolute, refuse_owner};
+use crate::store::{Shape, Store, absolute};
 
 /// So many stores are open at once.
 const OPEN: usize = 8;
@@ -73,7 +73,7 @@ impl Target {
         if date.is_some() {
             return Err(Failure::Usage(format!("{} is {}: leave --date out", path.display(), found.name())));
         }
-        refuse_owner(&found)?;
+        found.refuse_owner()?;
         match found {
             Folder::Dated { base, date } => Ok(target(Model::Dated, base, Some(date), false)),
             Folder::Collection(dir) => Ok(target(Model::Collection, dir, None, false)),

@@ -13,6 +13,8 @@ use persist_dated::{DatedConfig, DatedStore};
 use persist_kv::{KvConfig, KvStore};
 use serde_json::{Value, json};
 
+use crate::schema::check_run;
+
 pub(crate) const DATE: &str = "2025-01-15";
 
 /// What the program did.
@@ -35,15 +37,18 @@ pub(crate) fn persist<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran
     persist_with(args, "")
 }
 
-/// Runs the program with something on its standard input.
+/// Runs the program with something on its standard input. JSON that it prints is held against the schema.
 pub(crate) fn persist_with<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, input: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_persist"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_str().unwrap().to_owned()).collect();
+    command.args(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    let ran = Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
+    check_run(&args, &ran);
+    ran
 }
 
 /// A dated store that is open, with three records of two keys.

@@ -75,6 +75,22 @@ fn a_rebuild_that_is_interrupted_leaves_the_store_as_it_was() {
     assert_eq!(persist(["verify", copy.to_str().unwrap()]).code, 0);
 }
 
+#[test]
+fn an_export_that_is_interrupted_has_whole_dates_and_says_how_many() {
+    let scratch = Scratch::new();
+    let base = scratch.path().join("base");
+    for date in ["2025-01-15", "2025-01-16", "2025-01-17"] {
+        let store = persist_dated::DatedStore::open(date, persist_dated::DatedConfig::new(&base)).unwrap();
+        store.store("task", &json!({})).unwrap();
+        store.close().unwrap();
+    }
+    let root = scratch.join("root");
+    let (code, said) = interrupted(&base.join(DATE), &["export", base.to_str().unwrap(), &root]);
+    assert_eq!((code, said.contains("it was interrupted: 1 of 3 dates were exported")), (1, true), "{said}");
+    let verified = persist(["verify", &root, "--json"]).json();
+    assert_eq!((&verified["ok"], verified["checked"].as_array().unwrap().len()), (&json!(true), 1), "{verified}");
+}
+
 /// A terminal: what is behind it, and how it is opened.
 fn terminal() -> (File, File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};

@@ -265,3 +265,54 @@ fn compacting_merges_what_was_flushed() {
     assert_eq!((store.stats().base_rows, store.stats().delta_rows), (3, 0));
     store.close().unwrap();
 }
+
+#[test]
+fn what_was_half_written_is_said_to_be_that() {
+    let scratch = Scratch::new();
+    dated(&scratch.path()).close().unwrap();
+    let to = scratch.path().join("backup");
+    // Killed while it is being made.
+    let is_half = || to.join("manifest.json.tmp").exists() && !to.join("manifest.json").exists();
+    for attempt in 0.. {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_persist"));
+        let mut child = command.args(["backup", &scratch.join(DATE), text(&to)]).spawn().unwrap();
+        while !is_half() && child.try_wait().unwrap().is_none() {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if is_half() && !to.join("manifest.json.new").exists() {
+            break;
+        }
+        assert!(attempt < 50, "it is never killed while it is being made");
+        let _ = fs::remove_dir_all(&to);
+    }
+    let exports = scratch.path().join("exports");
+    let store = DatedStore::open(DATE, DatedConfig::new(scratch.path())).unwrap();
+    store.export_to(&exports).unwrap();
+    store.close().unwrap();
+    fs::create_dir(exports.join(".persist_export-2025-01-15")).unwrap();
+    let restored = scratch.path().join("base");
+    fs::create_dir_all(restored.join(DATE)).unwrap();
+    fs::write(restored.join(DATE).join("data.duckdb.new"), "").unwrap();
+    for (path, says) in [
+        (&to, "a backup that was not finished"),
+        (&exports, "the export of 2025-01-15 was not finished"),
+        (&restored, "a store that was not finished"),
+    ] {
+        for verb in ["inspect", "verify"] {
+            let ran = persist([verb, text(path)]);
+            assert_eq!(ran.code, 1, "{ran:?}");
+            assert!(ran.out.contains(says), "{verb} {ran:?}");
+        }
+    }
+    assert_eq!(persist(["inspect", text(&to), "--json"]).json()["model"], "unfinished");
+    for verb in [vec!["keys"], vec!["wal", "cat"], vec!["restore", "--dry-run"], vec!["backup"], vec!["compact"]] {
+        let more = if ["restore", "backup"].contains(&verb[0]) { vec!["/nowhere"] } else { Vec::new() };
+        let ran = persist(verb.iter().copied().chain([text(&to)]).chain(more));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("unfinished"), "{ran:?}");
+    }
+    // Nothing of it was opened: the store is fine.
+    assert_eq!(persist(["verify", &scratch.join(DATE)]).code, 0);
+    fs::remove_dir_all(&to).unwrap();
+    assert_eq!(persist(["backup", &scratch.join(DATE), text(&to)]).code, 0);
+}

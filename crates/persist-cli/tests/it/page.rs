@@ -20,6 +20,8 @@ fn the_page_shows_what_the_command_prints() {
     crashed(&data.join("crashed"));
 
     let page = std::fs::read_to_string(PAGE).unwrap();
+    let (_, rows) = page.split_once("```csv\n").unwrap();
+    std::fs::write(data.join("rows.csv"), rows.split_once("```").unwrap().0).unwrap();
     let (mut actual, mut code, mut commands, mut within) = (String::new(), 0, 0, false);
     for line in page.lines() {
         if line.starts_with("```") {
@@ -59,14 +61,15 @@ fn run(data: &Path, args: &[String]) -> (String, i32) {
     (String::from_utf8(text).unwrap().replace(data, "/data"), output.status.code().unwrap())
 }
 
-/// The words of a command; what stands between single quotes is one.
+/// The words of a command; what stands between quotes is one.
 fn words(command: &str) -> Vec<String> {
-    let (mut words, mut quoted) = (vec![String::new()], false);
+    let (mut words, mut quote) = (vec![String::new()], None);
     for c in command.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
+        match (c, quote) {
+            ('\'' | '"', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            (' ', None) => words.push(String::new()),
+            (c, _) => words.last_mut().unwrap().push(c),
         }
     }
     words
@@ -112,7 +115,7 @@ fn without_measures(line: &str) -> String {
         if words[at].len() == 32 && words[at].bytes().all(|byte| byte.is_ascii_hexdigit()) {
             words[at] = "ID";
         }
-        if words[at].len() > 3 && words[at].bytes().all(|byte| byte == b'-') {
+        if words[at].len() > 3 && words[at].bytes().all(|byte| b"-+".contains(&byte)) {
             words[at] = "---";
         }
     }

@@ -16,7 +16,7 @@ fn the_history_of_an_item_has_every_write_and_its_removal() {
     assert_eq!(found, [&json!(32), &json!(33), &json!(null)]);
     assert_eq!(writes["writes"][2]["data"], json!(null));
     let text = persist(args);
-    assert_eq!(text.out.lines().count(), 4, "{text:?}");
+    assert_eq!(text.out.lines().count(), 5, "{text:?}");
     assert!(text.out.contains("(removed)"), "{text:?}");
     let none = persist(["history", &scratch.arg(), "nobody"]);
     assert_eq!((none.code, none.out.as_str()), (1, ""), "{none:?}");

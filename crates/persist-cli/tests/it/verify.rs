@@ -63,3 +63,43 @@ fn a_damaged_backup_is_found() {
     assert_eq!(damaged.code, 1, "{damaged:?}");
     assert!(damaged.out.contains("NOT OK") && damaged.out.contains("data.duckdb"), "{damaged:?}");
 }
+
+#[test]
+fn an_export_is_held_against_its_manifest() {
+    let (scratch, lake) = (Scratch::new(), Scratch::new());
+    let store = dated(&scratch.path());
+    store.export_to(lake.path()).unwrap();
+    store.close().unwrap();
+    let path = lake.arg();
+    let fine = persist(["verify", &path, "--json"]);
+    assert_eq!((fine.code, &fine.json()["checked"][0]["records"]), (0, &serde_json::json!(3)), "{fine:?}");
+    assert_eq!(persist(["inspect", &path, "--json"]).json()["exports"][0]["rows"], 3);
+
+    let file = lake.path().join("process_name=worker1/date=2025-01-15/data.parquet");
+    let other = lake.path().join("process_name=worker2/date=2025-01-15/data.parquet");
+    let good = fs::read(&file).unwrap();
+    let wrong = |says: &str| {
+        let ran = persist(["verify", &path]);
+        assert!(ran.code == 1 && ran.out.contains("NOT OK") && ran.out.contains(says), "{says}: {ran:?}");
+    };
+    fs::write(&file, &good[..good.len() - 1]).unwrap();
+    wrong("bytes");
+    fs::remove_file(&file).unwrap();
+    wrong("No such file");
+    let mut flipped = good.clone();
+    flipped[good.len() - 20] ^= 0xFF;
+    fs::write(&file, &flipped).unwrap();
+    wrong("cannot");
+    fs::write(&file, &good).unwrap();
+    let beside = other.with_file_name("copy.parquet");
+    fs::copy(&other, &beside).unwrap();
+    wrong("is not of this export");
+    fs::remove_file(&beside).unwrap();
+    assert_eq!(persist(["verify", &path]).code, 0);
+
+    // One record fewer than the manifest says, in a file of the size that it says.
+    let manifest = lake.path().join("_persist_export-2025-01-15.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"rows\": 2", "\"rows\": 3").replace("\"rows\": 1,", "\"rows\": 0,")).unwrap();
+    wrong("its manifest says 3");
+}

@@ -25,6 +25,11 @@ const NO_ANSWER: &[&str] =
 
 /// An error of `doing` something (as in "cannot open") with the database at `path`.
 pub(super) fn failed(doing: &str, path: &Path, error: duckdb::Error) -> Error {
+    refused(&format!("{doing} {}", path.display()), error)
+}
+
+/// An error of `doing` something with no file in particular.
+pub(super) fn refused(doing: &str, error: duckdb::Error) -> Error {
     let text = error.to_string();
     let kind = if DAMAGE.iter().any(|mark| text.contains(mark)) {
         ErrorKind::Corrupt
@@ -35,7 +40,7 @@ pub(super) fn failed(doing: &str, path: &Path, error: duckdb::Error) -> Error {
     };
     // An internal error brings a stack trace of some thousand characters along.
     let said = text.split("\n\nStack Trace").next().unwrap_or_default();
-    Error::new(kind, format!("{doing} {}: {said}", path.display())).with_source(error)
+    Error::new(kind, format!("{doing}: {said}")).with_source(error)
 }
 
 /// Whether a file could not be read for a reason that is not in the file, and may be sound.

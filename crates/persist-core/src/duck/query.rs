@@ -44,20 +44,7 @@ impl Database {
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(failed)?;
         one_select(&connection, sql, &failed)?;
         self.settle_before(&connection).and_then(|settled| self.hide_table(&connection, settled)).map_err(failed)?;
-        let mut statement = connection.prepare(sql).map_err(failed)?;
-        // The iterator would panic on an error in mid-stream; `step` returns it.
-        let _ = statement.stream_arrow([]).map_err(failed)?;
-        let columns = statement.column_names();
-        // DuckDB writes this one type into Arrow as if it were signed.
-        if let Some(n) = (0..columns.len()).find(|n| statement.column_logical_type(*n).id() == LogicalTypeId::UHugeint)
-        {
-            let name = columns.get(n).map_or("", String::as_str);
-            return Err(Error::input(format!("the column {name:?} of a query is UHUGEINT: cast it to VARCHAR")));
-        }
-        while let Some(chunk) = statement.step().map_err(failed)? {
-            each(chunk.into())?;
-        }
-        Ok(columns)
+        stream(&connection, sql, &failed, each)
     }
 
     /// Has hidden rows taken out, and begins another transaction, which sees that: the answer says up to which `seq`. A
@@ -91,6 +78,28 @@ impl Database {
     }
 }
 
+/// Runs a statement, hands out what it answers in batches, and returns the names of its columns.
+pub(super) fn stream(
+    connection: &Connection,
+    sql: &str,
+    failed: &dyn Fn(duckdb::Error) -> Error,
+    each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+) -> Result<Vec<String>> {
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    // The iterator would panic on an error in mid-stream; `step` returns it.
+    let _ = statement.stream_arrow([]).map_err(failed)?;
+    let columns = statement.column_names();
+    // DuckDB writes this one type into Arrow as if it were signed.
+    if let Some(n) = (0..columns.len()).find(|n| statement.column_logical_type(*n).id() == LogicalTypeId::UHugeint) {
+        let name = columns.get(n).map_or("", String::as_str);
+        return Err(Error::input(format!("the column {name:?} of a query is UHUGEINT: cast it to VARCHAR")));
+    }
+    while let Some(chunk) = statement.step().map_err(failed)? {
+        each(chunk.into())?;
+    }
+    Ok(columns)
+}
+
 /// Whether there is any row in what a query reads, as this connection's transaction sees it.
 pub(super) fn has_rows(connection: &Connection, from: &str) -> duckdb::Result<bool> {
     connection.query_row(&format!("SELECT EXISTS (FROM {from})"), [], |row| row.get(0))
@@ -113,7 +122,7 @@ struct Parsed {
 ///
 /// `json_serialize_sql` parses a text without binding it and takes nothing but SELECT: with it VALUES, FROM, TABLE,
 /// DESCRIBE, SHOW, SUMMARIZE, UNPIVOT, and PIVOT with its values written out. EXPLAIN, CALL and PRAGMA are refused.
-fn one_select(connection: &Connection, sql: &str, failed: &dyn Fn(duckdb::Error) -> Error) -> Result<()> {
+pub(super) fn one_select(connection: &Connection, sql: &str, failed: &dyn Fn(duckdb::Error) -> Error) -> Result<()> {
     let refused = |why: &str| Error::input(format!("a query is one SELECT statement: {why}"));
     if sql.contains('\0') {
         return Err(refused("this has a NUL character"));

@@ -7,6 +7,7 @@ use serde::de::value::MapDeserializer;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::text::table;
 
 /// The rows a query answered: column names, and JSON values.
 ///
@@ -79,50 +80,17 @@ impl Rows {
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        let names: Vec<String> = self.columns.iter().map(|name| printable(name)).collect();
-        let width = |n: usize, name: &String| {
-            let column = cells.iter().filter_map(|row| row.get(n)).chain([name]);
-            column.map(|cell| cell.chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = names.iter().enumerate().map(|(n, name)| width(n, name)).collect();
         let is_number =
             |n: usize| self.rows.iter().all(|row| matches!(row.get(n), Some(Value::Number(_) | Value::Null)));
-        let numbers: Vec<bool> = (0..names.len()).map(|n| !self.rows.is_empty() && is_number(n)).collect();
-        let line = |row: &[String]| -> String {
-            let columns = row.iter().zip(&widths).zip(&numbers);
-            let padded = columns.map(
-                |((cell, width), number)| {
-                    if *number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-                },
-            );
-            padded.collect::<Vec<_>>().join(" | ").trim_end().to_owned()
-        };
-        writeln!(f, "{}", line(&names))?;
-        writeln!(f, "{}", widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("-+-"))?;
-        for row in &cells {
-            writeln!(f, "{}", line(row))?;
-        }
+        writeln!(f, "{}", table(&self.columns, &cells, |n| !self.rows.is_empty() && is_number(n)))?;
         write!(f, "({} row{})", self.len(), if self.len() == 1 { "" } else { "s" })
     }
 }
 
 fn cell(value: &Value) -> String {
     match value {
-        Value::String(text) => printable(text),
+        Value::String(text) => text.clone(),
         Value::Null => "NULL".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// Without what would break the table, or steer a terminal.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
 }
