@@ -80,10 +80,11 @@ pub(crate) fn open(name: &str, config: Config) -> Result<Shared> {
         storage: Some(storage),
     };
     let given_up = replay(&shared, &recovered, is_damaged)?;
+    let by_plain_log = plain_log::replay(&shared)?;
+    let is_taken_over = by_plain_log.is_some();
     if let Some(storage) = shared.storage.as_mut() {
-        storage.recovery.changed.extend(given_up);
+        storage.recovery.changed.extend(given_up.into_iter().chain(by_plain_log.into_iter().flatten()));
     }
-    let is_taken_over = plain_log::replay(&shared)?;
     if let Some(storage) = shared.storage.as_ref().filter(|_| is_damaged || is_behind || is_taken_over) {
         // The log goes on after what it has and what the files have, and nothing is written before that is noted.
         checkpoint::save(&shared, storage, is_damaged || is_behind)?;

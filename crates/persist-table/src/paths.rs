@@ -60,6 +60,11 @@ pub(crate) fn records_of(table: &str, compressed: bool) -> String {
     format!("{table}{RECORDS}{}", if compressed { COMPRESSED } else { "" })
 }
 
+/// The name of a copy of a file of records, as it was before the log of another program with this name changed rows of it.
+pub(crate) fn records_before(file: &str, log: &str) -> String {
+    format!("{file}.before-{log}")
+}
+
 /// Whether a file of records is compressed.
 pub(crate) fn is_compressed(file: &str) -> bool {
     file.ends_with(COMPRESSED)

@@ -2,12 +2,13 @@
 //! ones, and nobody knows what of them the tables' files have. It is read once, and archived.
 //!
 //! Kept true: the last that it says of a key is what the table has in the end, however much of it the table had before. So
-//! it may be read again after a crash. `database.json` names it until the tables are saved.
+//! it may be read again after a crash. `database.json` names it until the tables are saved. Before a row of a file changes by
+//! it, the file is copied: the program never reads its log, and a run of it may have saved after one that the log tells of.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use persist_core::fs::{Fs, is_there, read, sync_dir_of};
+use persist_core::fs::{Fs, is_there, read, replace, sync_dir_of};
 use persist_core::planted::planted;
 use persist_core::wal::Line;
 use persist_core::{Error, ErrorKind, Result};
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 use crate::cell::Cell;
 use crate::checkpoint::free_name;
 use crate::operation::{Action, Entry};
-use crate::paths::{LOG, Paths};
+use crate::paths::{LOG, Paths, records_before};
 use crate::row::{self, Row};
 use crate::schema::Layout;
 use crate::schema_file;
@@ -63,7 +64,21 @@ pub(crate) fn take_over(fs: &dyn Fs, paths: &Paths, identity: &mut Identity, is_
         let message = format!("{path} is the log of a database, and {} is missing", missing.display());
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    if is_ours || !(is_new || lines().next().is_some_and(is_plain)) {
+    if is_ours {
+        // Recovery would take them for what was never finished, and cut them off.
+        let after = lines().rev().take_while(|line| Line::parse(line).is_none());
+        if let Some(line) = after.filter(|line| is_plain(line)).last().filter(|_| !planted("plain-tail-cut")) {
+            let number = 1 + bytes.split(|byte| *byte == b'\n').take_while(|other| !std::ptr::eq(*other, line)).count();
+            let message = format!(
+                "{}, line {number}: another program wrote on in the log of this database, without seq and crc. Move what \
+                 stands from there on out of the file, and open again",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        return Ok(());
+    }
+    if !(is_new || lines().next().is_some_and(is_plain)) {
         return Ok(());
     }
     if let Some(waiting) = &identity.plain_log
@@ -96,55 +111,76 @@ fn is_plain(line: &[u8]) -> bool {
     serde_json::from_slice(line).is_ok_and(|Marks { seq, crc, .. }| seq.is_none() && crc.is_none())
 }
 
-/// Brings the log that is noted into the tables, and answers whether there is one. The caller saves them.
-pub(crate) fn replay(shared: &Shared) -> Result<bool> {
-    let Some(storage) = &shared.storage else { return Ok(false) };
-    let Some(file) = storage.saving.lock().plain_log.clone() else { return Ok(false) };
-    let path = storage.paths.wal.join(file);
-    if !is_there(storage.fs.as_ref(), &path)? {
+/// Brings the log that is noted into the tables. Answers `None` where there is none, else which rows of the files it changed
+/// and removed. The caller saves the tables.
+pub(crate) fn replay(shared: &Shared) -> Result<Option<Vec<String>>> {
+    let Some(storage) = &shared.storage else { return Ok(None) };
+    let Some(log) = storage.saving.lock().plain_log.clone() else { return Ok(None) };
+    let (fs, path) = (storage.fs.as_ref(), storage.paths.wal.join(&log));
+    let mut changed = Vec::new();
+    if !is_there(fs, &path)? {
         tracing::warn!(?path, "the log of another program is gone: what only it had is not read");
-        return Ok(true);
+        return Ok(Some(changed));
     }
-    for (table, keys) in left_by(storage.fs.as_ref(), &storage.paths, &path)? {
-        let table = shared.table(&table)?;
+    for (name, keys) in left_by(fs, &storage.paths, &path)? {
+        let table = shared.table(&name)?;
         let mut slot = table.write();
         slot.load(shared)?;
         let slot = &mut *slot;
-        if let Some(state) = &mut slot.state {
-            bring(&slot.layout, state, keys).map_err(|error| refused(&path, &error))?;
+        let Some(state) = &mut slot.state else { continue };
+        let of_file = bring(&slot.layout, state, keys).map_err(|error| refused(&path, &error))?;
+        if of_file.is_empty() {
+            continue;
         }
+        if let Some(saved) = slot.saved.as_ref().filter(|_| !planted("records-uncopied")) {
+            let (records, copy) = (&saved.content.file, records_before(&saved.content.file, &log));
+            let (records, copy) = (storage.paths.records(records), storage.paths.records(&copy));
+            let bytes = read(fs, &records).map_err(|error| Error::io("cannot read", &records, error))?;
+            replace(fs, &copy, &bytes)?;
+            tracing::warn!(
+                table = name,
+                rows = of_file.len(),
+                ?copy,
+                "the log of another program changed rows; they were copied"
+            );
+        }
+        changed.extend(of_file.into_iter().map(|what| format!("table {name}: {what}, by the log {log}")));
     }
     tracing::info!(?path, "the log of another program was read, and is archived");
-    Ok(true)
+    Ok(Some(changed))
 }
 
-/// Gives the table what was left of it. Rows that change are taken out first: a value may go from one to another.
-fn bring(layout: &Layout, state: &mut State, keys: Keys) -> Result<()> {
+/// Gives the table what was left of it, and answers what it changed of the rows that were there. Rows that change are taken
+/// out first: a value may go from one to another.
+fn bring(layout: &Layout, state: &mut State, keys: Keys) -> Result<Vec<String>> {
     let written = |row: &Row| {
         let mut text = String::new();
         row::write(layout, row, &mut text);
         text
     };
-    let mut changed = Vec::new();
+    let (mut new, mut changed) = (Vec::new(), Vec::new());
     for (key, row) in keys.rows.into_values() {
         let present = state.find(&key).map(|(id, row)| (id, written(row)));
-        if row.as_ref().map(written) == present.as_ref().map(|(_, text)| text.clone()) {
+        let text = row.as_ref().map(written);
+        if text.as_ref() == present.as_ref().map(|(_, text)| text) {
             continue;
         }
-        let id = present.map(|(id, _)| id);
-        if let Some(id) = id {
+        let id = present.as_ref().map(|(id, _)| *id);
+        if let Some((id, before)) = present {
             state.set(layout, id, None);
+            changed
+                .push(text.map_or_else(|| format!("{before} was removed"), |text| format!("{before} became {text}")));
         }
-        changed.extend(row.map(|row| (id, row)));
+        new.extend(row.map(|row| (id, row)));
     }
-    for (id, row) in changed {
+    for (id, row) in new {
         state.check(layout, id, &row)?;
         match id {
             Some(id) => drop(state.set(layout, id, Some(row))),
             None => drop(state.push(layout, row)),
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn left_by(fs: &dyn Fs, paths: &Paths, path: &Path) -> Result<Left> {

@@ -97,6 +97,19 @@ fn files_of_the_python_program_are_read_with_what_only_its_log_has_and_gone_on_w
     written_by_hand(dir.path());
     for time in 0..3 {
         let db = Database::open("university", quiet(dir.path())).unwrap();
+        let changed = &db.recovery().unwrap().changed;
+        if time == 0 {
+            // The files may be newer than what the log says: who has it otherwise finds it here.
+            let told = ["Alice", "Bob", "Carol"].map(|name| changed.iter().filter(|one| one.contains(name)).count());
+            assert!(changed.len() == 3 && told == [1, 1, 1], "{changed:?}");
+            assert!(changed[0].starts_with("table student: {") && changed[0].contains("} became {"), "{changed:?}");
+            assert!(
+                changed.iter().any(|one| one.contains("Carol") && one.contains("was removed, by the log")),
+                "{changed:?}"
+            );
+        } else {
+            assert!(changed.is_empty(), "{changed:?}");
+        }
         let rows: Rows = db.rows("student").unwrap();
         assert_eq!(rows.all().unwrap()[..4], after_the_log());
         let students = db.table::<Student>().unwrap();
@@ -113,6 +126,8 @@ fn files_of_the_python_program_are_read_with_what_only_its_log_has_and_gone_on_w
     }
     assert_eq!(text(dir.path(), "data/student.records").lines().count(), 7);
     assert_eq!(archived(dir.path()), [log()], "as it was");
+    let log = names(dir.path(), "wal").into_iter().find(|name| name.contains('_')).unwrap();
+    assert_eq!(text(dir.path(), &format!("data/student.records.before-{log}")), RECORDS, "the file before the log");
     assert!(!text(dir.path(), "database.json").contains("plain_log"));
 }
 
@@ -131,6 +146,30 @@ fn a_log_of_the_python_program_in_a_folder_that_is_known_is_read_too() {
     assert_eq!(found, ["Alice Johnson", "Bob Smith", "Dan", "Eve", "Zoe", "Later"]);
     assert_eq!(archived(dir.path()), [more + "{\"timestamp"], "its last line was never finished");
     drop(db);
+}
+
+#[test]
+fn what_the_python_program_appends_to_a_log_of_ours_is_not_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, students) = open(dir.path());
+    students.insert(&student("Alice", 1.0)).unwrap();
+    // As a crash leaves it: closed, it would have been saved and have no line.
+    let copy = tempfile::tempdir().unwrap();
+    copy_as_crash_leaves_it(&dir.path().join("university"), &copy.path().join("university"));
+    drop((db, students));
+    let path = copy.path().join("university/wal/transaction.log");
+    let ours = std::fs::read_to_string(&path).unwrap().trim_end().to_owned() + "\n";
+    let appended = line("INSERT", &row(7, "Later", "later", 1.0), &Value::Null);
+    let both = format!("{ours}{appended}");
+    std::fs::write(&path, &both).unwrap();
+    for _ in 0..2 {
+        let error = Database::open("university", quiet(copy.path())).unwrap_err();
+        let place = format!("transaction.log, line {}: another program wrote on", ours.lines().count() + 1);
+        assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains(&place), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), both, "it stays as it is");
+    }
+    std::fs::write(&path, &ours).unwrap();
+    assert_eq!(open(copy.path()).1.count().unwrap(), 1);
 }
 
 #[test]
@@ -155,6 +194,10 @@ fn dying_anywhere_while_the_log_is_taken_over_neither_loses_nor_doubles_it() {
         let db = Database::open("university", config(&world)).unwrap_or_else(|error| panic!("died at {n}: {error}"));
         let rows: Rows = db.rows("student").unwrap();
         assert_eq!(rows.all().unwrap(), after_the_log(), "died at {n}");
+        let is_copy = |path: &std::path::PathBuf| path.to_string_lossy().contains(".records.before-transaction.");
+        let copies: Vec<_> =
+            world.files().into_iter().filter(is_copy).filter_map(|path| world.read_file(path)).collect();
+        assert_eq!(copies, [RECORDS.as_bytes()], "died at {n}");
         // What was changed since is not taken back by it.
         rows.update(persist_table::col("id").eq(5), &json!({"gpa": 1.5})).unwrap();
         let world = world.kill();
