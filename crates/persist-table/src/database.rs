@@ -83,7 +83,7 @@ impl Database {
     pub fn table<T: Table>(&self) -> Result<Rows<T>> {
         held::check_none(&self.shared, "table")?;
         let table = catalog::make(&self.shared, T::schema())?;
-        Ok(Rows::new(Arc::clone(&self.shared), table))
+        Ok(Rows::new(Arc::clone(&self.shared), table, T::NAME))
     }
 
     /// As [`Database::table`], of a table that is declared at run time.
@@ -92,8 +92,9 @@ impl Database {
     /// As [`Database::table`]; [`Schema`](persist_core::ErrorKind::Schema) also for a declaration that makes no sense.
     pub fn create_table(&self, schema: Schema) -> Result<Rows> {
         held::check_none(&self.shared, "create_table")?;
+        let name = schema.table().to_owned();
         let table = catalog::make(&self.shared, schema)?;
-        Ok(Rows::new(Arc::clone(&self.shared), table))
+        Ok(Rows::new(Arc::clone(&self.shared), table, &name))
     }
 
     /// The rows of a table that is there, by its name. They are loaded when they are first asked for.
@@ -101,7 +102,7 @@ impl Database {
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) where there is none.
     pub fn rows<T>(&self, table: &str) -> Result<Rows<T>> {
-        Ok(Rows::new(Arc::clone(&self.shared), self.shared.table(table)?))
+        Ok(Rows::new(Arc::clone(&self.shared), self.shared.table(table)?, table))
     }
 
     /// The names of the tables, sorted.
@@ -112,9 +113,13 @@ impl Database {
     /// A table's declaration.
     ///
     /// # Errors
-    /// [`Input`](persist_core::ErrorKind::Input) where there is no such table.
+    /// [`Input`](persist_core::ErrorKind::Input) where there is no such table, and where this thread holds it: within a
+    /// transaction that uses it.
     pub fn schema(&self, table: &str) -> Result<Schema> {
-        Ok(self.shared.table(table)?.read().layout.schema.clone())
+        let table = self.shared.table(table)?;
+        held::check_free(&self.shared, &table)?;
+        let slot = table.read();
+        Ok(slot.layout.schema.clone())
     }
 
     /// Loads the rows of all tables. Without it, those of each are loaded when they are first asked for.
@@ -221,8 +226,9 @@ impl Database {
     /// Figures of the tables and the files.
     ///
     /// # Errors
-    /// [`Io`](persist_core::ErrorKind::Io).
+    /// [`Io`](persist_core::ErrorKind::Io); [`Input`](persist_core::ErrorKind::Input) inside a transaction.
     pub fn stats(&self) -> Result<Stats> {
+        held::check_none(&self.shared, "stats")?;
         stats::stats(&self.shared)
     }
 

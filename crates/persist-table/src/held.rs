@@ -73,18 +73,25 @@ pub(crate) fn check_none(shared: &Shared, call: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to use a table by another way than that by which this thread holds it.
+/// Refuses to use a table by another way than that by which this thread holds it; and, outside a transaction, any table while
+/// this thread holds one: two such threads could wait for each other's. Of transactions there is one at a time, and who it
+/// waits for waits for nobody.
 ///
 /// # Errors
-/// `Input`, naming the table.
-pub(crate) fn check_free(table: &Table) -> Result<()> {
-    let place = address(&**table);
-    HELD.with_borrow(|held| match held.iter().find(|note| note.table() == Some(place)) {
-        Some(Note(_, Some((_, layout)))) => Err(Error::input(format!(
-            "table {} is held by the transaction, or the call, inside which it was asked for. A transaction uses its tables \
-             by what its own `table` and `rows` answer",
-            layout.table()
-        ))),
-        _ => Ok(()),
+/// `Input`, naming the table that is held.
+pub(crate) fn check_free(shared: &Shared, table: &Table) -> Result<()> {
+    let (database, place) = (address(shared), address(&**table));
+    HELD.with_borrow(|held| {
+        let of_database = || held.iter().filter(|note| note.0 == database);
+        let is_in_transaction = of_database().any(|note| note.table().is_none());
+        let is_refused = |note: &&Note| note.table() == Some(place) || !is_in_transaction;
+        match of_database().find(is_refused) {
+            Some(Note(_, Some((_, layout)))) => Err(Error::input(format!(
+                "table {} is held by the transaction, or the call, inside which a table was asked for. A transaction uses its \
+                 tables by what its own `table` and `rows` answer; a function that changes rows uses none",
+                layout.table()
+            ))),
+            _ => Ok(()),
+        }
     })
 }

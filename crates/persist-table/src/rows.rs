@@ -26,6 +26,7 @@ use crate::work::Work;
 pub struct Rows<T = Value> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) table: Table,
+    name: Arc<str>,
     durability: Durability,
     kind: PhantomData<fn() -> T>,
 }
@@ -38,15 +39,16 @@ impl<T> fmt::Debug for Rows<T> {
 
 impl<T> Clone for Rows<T> {
     fn clone(&self) -> Self {
-        let Self { shared, table, durability, .. } = self;
-        Self { shared: Arc::clone(shared), table: Arc::clone(table), durability: *durability, kind: PhantomData }
+        let Self { shared, table, name, durability, .. } = self;
+        let (shared, table, name) = (Arc::clone(shared), Arc::clone(table), Arc::clone(name));
+        Self { shared, table, name, durability: *durability, kind: PhantomData }
     }
 }
 
 impl<T> Rows<T> {
-    pub(crate) fn new(shared: Arc<Shared>, table: Table) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, table: Table, name: &str) -> Self {
         let durability = shared.config.durability;
-        Self { shared, table, durability, kind: PhantomData }
+        Self { shared, table, name: name.into(), durability, kind: PhantomData }
     }
 
     /// The same rows, with writes that are acknowledged otherwise than the database's are.
@@ -57,7 +59,7 @@ impl<T> Rows<T> {
 
     /// The table's name.
     pub fn name(&self) -> String {
-        self.table.read().name().to_owned()
+        self.name.to_string()
     }
 
     fn work<R>(&self, make: impl FnOnce(&mut Work<'_>, usize) -> Result<R>) -> Result<R> {
@@ -122,8 +124,8 @@ impl<T: DeserializeOwned> Rows<T> {
         self.work(|work, at| work.insert_value(at, record))
     }
 
-    /// Adds rows, all or none, with one sync. The iterator runs while the table is held: if it used the table, it would wait
-    /// for itself.
+    /// Adds rows, all or none, with one sync. The iterator runs while the table is held: unless it does so within a
+    /// transaction, it can't use a table of this database, and gets [`Input`](persist_core::ErrorKind::Input) for it.
     ///
     /// # Errors
     /// As [`Rows::insert`].
@@ -178,7 +180,8 @@ impl<T: DeserializeOwned> Rows<T> {
 impl<T: Serialize + DeserializeOwned> Rows<T> {
     /// Changes the rows of a filter by a function, and answers how many rows it found.
     ///
-    /// The function must not ask for anything of this table: the table is held.
+    /// The function runs while the table is held: unless it does so within a transaction, it can't use a table of this
+    /// database, and gets [`Input`](persist_core::ErrorKind::Input) for it.
     ///
     /// # Errors
     /// As [`Rows::update`].

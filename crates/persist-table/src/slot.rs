@@ -63,7 +63,7 @@ impl Slot {
 
 /// The table, to be read, with its rows.
 pub(crate) fn read<'t>(table: &'t Table, shared: &Shared) -> Result<RwLockReadGuard<'t, Slot>> {
-    held::check_free(table)?;
+    held::check_free(shared, table)?;
     let slot = table.read();
     if slot.state.is_some() && !slot.is_dropped {
         return Ok(slot);

@@ -1,11 +1,11 @@
 //! Several calls on several tables as one step.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use persist_core::Result;
+use persist_core::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,6 +38,10 @@ impl<'a> Transaction<'a> {
         Self { work: RefCell::new(work) }
     }
 
+    fn work_mut(&self) -> Result<RefMut<'_, Work<'a>>> {
+        self.work.try_borrow_mut().map_err(|_| under_way())
+    }
+
     pub(crate) fn into_work(self) -> Work<'a> {
         self.work.into_inner()
     }
@@ -55,11 +59,18 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// [`Input`](persist_core::ErrorKind::Input) where there is none.
     pub fn rows<T>(&self, table: &str) -> Result<RowsOf<'_, 'a, T>> {
-        let mut work = self.work.borrow_mut();
+        let mut work = self.work_mut()?;
         let table = work.shared().table(table)?;
         let at = work.hold(&table)?;
         Ok(RowsOf { transaction: self, at, kind: PhantomData })
     }
+}
+
+#[cold]
+fn under_way() -> Error {
+    Error::input(
+        "the transaction was used by a function that one of its own calls runs: it can be used before or after that call",
+    )
 }
 
 /// The rows of a table within a [`Transaction`]. Their methods are those of [`Rows`](crate::Rows); what they change is
@@ -78,7 +89,7 @@ impl<T> fmt::Debug for RowsOf<'_, '_, T> {
 
 impl<'a, T> RowsOf<'_, 'a, T> {
     fn work<R>(&self, make: impl FnOnce(&mut Work<'a>) -> Result<R>) -> Result<R> {
-        self.transaction.work.borrow_mut().part(make)
+        self.transaction.work_mut()?.part(make)
     }
 
     /// How many rows there are.
@@ -152,7 +163,7 @@ impl<T: Serialize + DeserializeOwned> RowsOf<'_, '_, T> {
 
 impl<T> Source for RowsOf<'_, '_, T> {
     fn look(&self, look: &mut dyn FnMut(&Arc<Layout>, &State) -> Result<()>) -> Result<()> {
-        let work = self.transaction.work.borrow();
+        let work = self.transaction.work.try_borrow().map_err(|_| under_way())?;
         let (layout, state) = work.table(self.at)?;
         look(layout, state)
     }

@@ -99,7 +99,7 @@ impl<'a> Work<'a> {
         if let Some(at) = self.held.iter().position(is_it) {
             return Ok(at);
         }
-        held::check_free(table)?;
+        held::check_free(self.shared, table)?;
         let mut slot = table.write_arc();
         slot.load(self.shared)?;
         self.notes.push(Held::table(self.shared, table, &slot.layout));
