@@ -439,12 +439,14 @@ fn writes_go_on_while_an_export_shows_one_moment() {
 
 /// A root with an export of one record, and a store with another state for it: changed, new and vanished processes.
 fn before_and_after(dir: &Path) {
-    let former = DatedStore::open(DATE, quiet(&dir.join("former"))).unwrap();
-    for process in ["changed", "vanished"] {
-        put(&former, "old", Some(process), 1);
-    }
-    former.export_to(dir.join("lake")).unwrap();
     let store = open(dir);
+    for process in ["changed", "vanished"] {
+        put(&store, "old", Some(process), 1);
+    }
+    store.export_to(dir.join("lake")).unwrap();
+    for process in ["changed", "vanished"] {
+        store.remove("old", Some(process)).unwrap();
+    }
     for process in ["changed", "new"] {
         put(&store, "new", Some(process), 1);
     }
