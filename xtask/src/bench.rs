@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Compile RocksDB from its sources and measure it too: a quarter of an hour the first time
     #[arg(long)]
     rocksdb: bool,
-    /// Fewer and shorter runs: less than four minutes
+    /// Fewer and shorter runs: about four minutes
     #[arg(long)]
     quick: bool,
     /// More and longer runs: less than half an hour

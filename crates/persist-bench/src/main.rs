@@ -34,7 +34,7 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 /// Measures persist beside its peers and bare programs that do no more than the same work must cost.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fewer and shorter runs: less than four minutes.
+    /// Fewer and shorter runs: about four minutes.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// More and longer runs: less than half an hour.
