@@ -4,7 +4,7 @@
 //! All of them are looked at before the first goes. A date goes by a rename, so that it is there whole or not at all.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use persist_core::fs::{Disk, Fs as _, remove_folder};
@@ -124,6 +124,7 @@ pub(crate) fn run(verb: &Verb, output: &Output) -> Result<ExitCode> {
         Verb::Archive(args) => {
             let (base, chosen) = args.chosen.of(&args.base)?;
             let root = absolute(&args.root);
+            chosen.iter().try_for_each(|date| refuse_within(&root, &base.join(date)))?;
             let go = |folder: &Folder| {
                 export(folder, &args.shape, &root)?;
                 drop_date(folder, |date| verify_archived(folder, date, &root, &args.shape))
@@ -187,7 +188,9 @@ impl Chosen {
         }
         // What an interrupted run has left.
         for left in names(base)?.iter().filter(|name| name.starts_with(DROPPED)) {
-            remove_folder(&Disk, &base.join(left))?;
+            let left = base.join(left);
+            refuse_link(&left)?;
+            remove_folder(&Disk, &left)?;
         }
         let mut dropped = Vec::new();
         for date in chosen {
@@ -246,8 +249,30 @@ impl Date {
     }
 }
 
+/// Refuses to archive into a folder that goes.
+fn refuse_within(root: &Path, dir: &Path) -> Result<()> {
+    // Of the root, there may be only the folders that it is to be made in.
+    let real = root.ancestors().find_map(|there| Some((there.canonicalize().ok()?, root.strip_prefix(there).ok()?)));
+    let is_apart = real.is_some_and(|(real, rest)| {
+        let is_plain = rest.components().all(|part| matches!(part, Component::Normal(_)));
+        is_plain && !real.join(rest).starts_with(dir)
+    });
+    if is_apart {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("{} may go with {}: archive elsewhere", root.display(), dir.display())))
+}
+
+fn refuse_link(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    Err(Failure::Unfit(format!("{} is a link: what it leads to may be another's", path.display())))
+}
+
 /// Refuses a date that may not go.
 fn refuse(folder: &Folder) -> Result<()> {
+    refuse_link(&folder.dir())?;
     folder.refuse_owner()?;
     refuse_unclosed(folder)
 }

@@ -282,7 +282,7 @@ impl BackupFound {
 
 impl ExportFound {
     fn of(export: Export) -> Self {
-        let Export { date, exported_at, seq, rows, files } = export;
+        let Export { date, exported_at, seq, rows, files, .. } = export;
         Self { date, rows, files: files.len(), bytes: files.iter().map(|file| file.bytes).sum(), seq, exported_at }
     }
 

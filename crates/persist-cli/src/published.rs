@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use persist_core::wal::Ancestor;
 use persist_core::{Error, ErrorKind, Sandbox, SandboxPart, SandboxTable, Timestamp};
 use serde::Deserialize;
 
@@ -17,6 +18,8 @@ pub(crate) struct Export {
     pub(crate) date: String,
     /// When it was made.
     pub(crate) exported_at: Timestamp,
+    /// The id of the store it was made of. Older exports do not say.
+    store: Option<String>,
     /// All writes up to this one are in it. Older exports do not say.
     pub(crate) seq: Option<u64>,
     /// How many records all files have.
@@ -74,6 +77,12 @@ impl Export {
             return Err(corrupt(&path, "it is not of this date, or names files elsewhere"));
         }
         Ok(Some(export))
+    }
+
+    /// Whether it is of a store, with no write that the store does not have.
+    pub(crate) fn is_of(&self, identity: &Identity) -> bool {
+        let own = |store: &String, seq| Ancestor::have(&identity.lineage, store, seq);
+        self.store.as_ref().zip(self.seq).is_some_and(|(store, seq)| own(store, seq))
     }
 
     /// Its files.
@@ -191,7 +200,7 @@ impl Backup {
         let within = names(dir)?.into_iter().map(|name| dir.join(name)).filter(|path| path.is_dir());
         for backup in std::iter::once(dir.to_owned()).chain(within) {
             let Some(backup) = Self::of(&backup)? else { continue };
-            let is_own = identity.lineage.iter().any(|ancestor| ancestor.store == backup.store);
+            let is_own = Ancestor::have(&identity.lineage, &backup.store, backup.seq);
             let is_newer = newest.as_ref().is_none_or(|newest: &Self| newest.seq < backup.seq);
             if is_own && backup.purpose == purpose && is_newer {
                 newest = Some(backup);

@@ -115,7 +115,7 @@ impl Source {
             Folder::Dated { date, .. } => Export::of(dir, date)?,
             _ => None,
         };
-        if let Some(export) = export {
+        if let Some(export) = export.filter(|export| export.is_of(identity)) {
             return Ok(Some((Self::of_export(dir, &export), export.seq)));
         }
         let backup = Backup::newest(dir, identity, &folder.name())?;

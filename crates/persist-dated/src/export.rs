@@ -6,10 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use persist_core::fs::{Access, Fs, remove_folder, replace, sync_ancestors};
+use persist_core::fs::{Access, Fs, is_there, read, remove_folder, replace, sync_ancestors};
 use persist_core::timestamp::date_text;
+use persist_core::wal::Ancestor;
 use persist_core::{Engine, Error, ErrorKind, Leaf, Result, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::Date;
 
 use crate::keys;
@@ -61,12 +62,21 @@ impl Export {
 #[derive(Serialize)]
 struct Manifest<'a> {
     format: u32,
+    /// The id of the store that was exported.
+    store: &'a str,
     date: &'a str,
     exported_at: Timestamp,
     /// All writes up to this one are in it.
     seq: u64,
     rows: u64,
     files: &'a [ExportedFile],
+}
+
+/// Which writes the export that is there is of.
+#[derive(Deserialize)]
+struct Earlier {
+    store: Option<String>,
+    seq: Option<u64>,
 }
 
 /// Exports the records of a date below `root`.
@@ -78,11 +88,13 @@ pub(crate) fn export(
     root: &Path,
 ) -> Result<Option<Export>> {
     let date = date_text(date);
+    refuse_anothers(fs, &manifest_of(root, &date), engine.lineage())?;
     let aside = root.join(format!(".persist_export-{date}"));
     fs.create_dir_all(root).map_err(|error| Error::io("cannot create the folder", root, error))?;
     remove_folder(fs, &aside)?;
-    let exported = write_aside(fs, engine, &aside)
-        .and_then(|(seq, leaves)| put_in_place(fs, &leaves, &Moment { date: &date, now, seq }, root));
+    let exported = write_aside(fs, engine, &aside).and_then(|(seq, leaves)| {
+        put_in_place(fs, &leaves, &Moment { store: id(engine), date: &date, now, seq }, root)
+    });
     // What was written aside goes, whatever happened; a failure of that must not hide the first.
     let removed = remove_folder(fs, &aside);
     let exported = exported?;
@@ -90,8 +102,37 @@ pub(crate) fn export(
     Ok(exported)
 }
 
-/// Of which moment an export is.
+fn manifest_of(root: &Path, date: &str) -> PathBuf {
+    root.join(format!("_persist_export-{date}.json"))
+}
+
+/// Refuses to replace an export that has what this store has not: where the store was removed when it had been exported, and the
+/// date made again, that export is all there is of the first.
+fn refuse_anothers(fs: &dyn Fs, manifest: &Path, lineage: &[Ancestor]) -> Result<()> {
+    if !is_there(fs, manifest)? {
+        return Ok(());
+    }
+    let text = read(fs, manifest).map_err(|error| Error::io("cannot read", manifest, error))?;
+    let earlier: Option<Earlier> = serde_json::from_slice(&text).ok();
+    let own = earlier.and_then(|Earlier { store, seq }| Some(Ancestor::have(lineage, &store?, seq?)));
+    if own == Some(true) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is not known to be of this store, and its export may be all there is of another: export to another root, \
+         or move that date out of this one",
+        manifest.display()
+    );
+    Err(Error::config(message))
+}
+
+fn id(engine: &Engine<Dated>) -> &str {
+    engine.lineage().last().map_or("", |ancestor| ancestor.store.as_str())
+}
+
+/// Of which store and moment an export is.
 struct Moment<'a> {
+    store: &'a str,
     date: &'a str,
     now: Timestamp,
     seq: u64,
@@ -115,7 +156,7 @@ fn write_aside(fs: &dyn Fs, engine: &Engine<Dated>, aside: &Path) -> Result<(u64
 }
 
 fn put_in_place(fs: &dyn Fs, leaves: &[Leaf], moment: &Moment<'_>, root: &Path) -> Result<Option<Export>> {
-    let Moment { date, now, seq } = *moment;
+    let Moment { store, date, now, seq } = *moment;
     let partition = format!("date={date}");
     let names: Vec<String> = leaves.iter().map(|leaf| folder_of(leaf.value.as_deref())).collect();
     let superfluous = superfluous(fs, root, &partition, &names)?;
@@ -143,8 +184,9 @@ fn put_in_place(fs: &dyn Fs, leaves: &[Leaf], moment: &Moment<'_>, root: &Path) 
     sync_ancestors(fs, root)?;
 
     let export = Export { root: root.to_owned(), files };
-    let manifest = root.join(format!("_persist_export-{date}.json"));
-    let text = Manifest { format: FORMAT, date, exported_at: now, seq, rows: export.rows(), files: &export.files };
+    let manifest = manifest_of(root, date);
+    let text =
+        Manifest { format: FORMAT, store, date, exported_at: now, seq, rows: export.rows(), files: &export.files };
     let text = serde_json::to_vec_pretty(&text)
         .map_err(|error| Error::input(format!("cannot write {}: {error}", manifest.display())).with_source(error))?;
     replace(fs, &manifest, &text)?;

@@ -151,7 +151,8 @@ impl DatedStore {
     /// # Errors
     /// [`Io`](persist_core::ErrorKind::Io), [`Database`](persist_core::ErrorKind::Database): some files may be new and
     /// others old, each of them whole; export again.
-    /// [`Config`](persist_core::ErrorKind::Config) where another's Parquet files stand in a folder of this date.
+    /// [`Config`](persist_core::ErrorKind::Config) where another's Parquet files stand in a folder of this date, or the
+    /// export of another store, which may be all there is of that: nothing is changed then.
     pub fn export_to(&self, root: impl AsRef<Path>) -> Result<Option<Export>> {
         let _one = self.exporting.lock();
         export(self.fs.as_ref(), &self.engine, self.date, self.now(), root.as_ref())

@@ -126,6 +126,62 @@ fn no_date_goes_that_a_process_has_open_or_that_was_not_closed() {
 }
 
 #[test]
+fn a_date_that_was_made_again_does_not_take_the_place_of_the_one_in_the_archive() {
+    let (scratch, lake) = (Scratch::new(), Scratch::new());
+    days(&scratch.path());
+    let (path, root) = (scratch.arg(), lake.arg());
+    let archive = ["dates", "archive", &path, &root, "--date", "2025-01-13", "--yes"];
+    // A run that ended between the export and the removal.
+    assert_eq!(persist(["export", &path, &root, "--date", "2025-01-13"]).code, 0);
+    assert_eq!(persist(archive).code, 0);
+    let archived = contents(&lake.path());
+    // Opened only to be read.
+    DatedStore::open("2025-01-13", DatedConfig::new(scratch.path())).unwrap().close().unwrap();
+    for verb in [&archive[..], &["export", &path, &root]] {
+        let refused = persist(verb);
+        assert!(refused.code == 1 && refused.err.contains("another"), "{refused:?}");
+        assert_eq!(contents(&lake.path()), archived);
+        assert_eq!(left(&scratch.path()), DATES);
+    }
+    let elsewhere = Scratch::new();
+    let done = persist(["dates", "archive", &path, &elsewhere.arg(), "--date", "2025-01-13", "--yes"]);
+    assert_eq!((done.code, left(&scratch.path()).as_slice()), (0, &DATES.map(str::to_owned)[1..]), "{done:?}");
+}
+
+#[test]
+fn no_date_is_archived_into_a_folder_that_goes_with_it() {
+    let scratch = Scratch::new();
+    days(&scratch.path());
+    let before = contents(&scratch.path());
+    for root in ["2025-01-14/lake", "2025-01-13", "2025-01-14/../2025-01-13/a/b", "new/../2025-01-13/a"] {
+        let refused = persist(["dates", "archive", &scratch.arg(), &scratch.join(root), "--keep", "1", "--yes"]);
+        assert!(refused.code == 2 && refused.err.contains("elsewhere"), "{refused:?}");
+        assert_eq!(contents(&scratch.path()), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_date_goes_that_is_a_link_to_elsewhere() {
+    let (scratch, elsewhere) = (Scratch::new(), Scratch::new());
+    days(&scratch.path());
+    days(&elsewhere.path());
+    let linked = scratch.path().join("2025-01-13");
+    fs::remove_dir_all(&linked).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("2025-01-13"), &linked).unwrap();
+    let before = contents(&elsewhere.path());
+    let drop_all = ["dates", "drop", &scratch.arg(), "--keep", "0", "--yes"];
+    for link in [linked.clone(), scratch.path().join(".persist_drop-2025-01-13")] {
+        let refused = persist(drop_all);
+        assert!(refused.code == 1 && refused.err.contains("is a link"), "{refused:?}");
+        assert_eq!((contents(&elsewhere.path()), left(&scratch.path()).len()), (before.clone(), 3));
+        if link == linked {
+            fs::rename(&linked, scratch.path().join(".persist_drop-2025-01-13")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn what_is_archived_is_there_as_it_was() {
     let (scratch, lake) = (Scratch::new(), Scratch::new());
     days(&scratch.path());

@@ -172,6 +172,29 @@ fn beside_an_owner_what_it_has_published_is_read_and_that_is_said() {
 }
 
 #[test]
+fn what_is_published_of_another_branch_of_the_lineage_is_not_the_stores_own() {
+    let (scratch, lake, backups) = (Scratch::new(), Scratch::new(), Scratch::new());
+    let store = dated(&scratch.path());
+    let first = store.backup(backups.path().join("a")).unwrap();
+    // What came after the backup is not in the store that was restored from it.
+    store.store("more", &json!({})).unwrap();
+    store.export_to(lake.path()).unwrap();
+    store.backup(backups.path().join("b")).unwrap();
+    store.close().unwrap();
+    fs::remove_dir_all(scratch.path().join(DATE)).unwrap();
+    let config = DatedConfig::new(scratch.path());
+    DatedStore::restore(&first.dir, DATE, config.clone()).unwrap();
+    let store = DatedStore::open(DATE, config).unwrap();
+    let ask = |dir: &Scratch| {
+        query(&scratch.arg(), "SELECT count(*) AS n FROM storage", &["--json", "--published", &dir.arg()])
+    };
+    assert_eq!(rows(&ask(&backups)), [json!({"n": 3})]);
+    let none = ask(&lake);
+    assert!(none.code == 1 && none.err.contains("no export or backup of it"), "{none:?}");
+    store.close().unwrap();
+}
+
+#[test]
 fn of_a_year_only_the_dates_asked_for_are_touched() {
     let scratch = Scratch::new();
     let mut dates = Vec::new();

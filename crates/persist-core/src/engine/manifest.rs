@@ -150,8 +150,7 @@ impl Backup {
 
     /// Whether it is of a store of this lineage, with no record that the lineage does not have.
     pub(super) fn is_of(&self, lineage: &[Ancestor]) -> bool {
-        let bound = lineage.iter().find(|ancestor| ancestor.store == self.store).map(|ancestor| ancestor.last_seq);
-        bound.is_some_and(|bound| bound.is_none_or(|last| self.seq <= last))
+        Ancestor::have(lineage, &self.store, self.seq)
     }
 
     /// Makes this the folder's backup, whose files are aside and durable: says so in a manifest aside, whole and durable.

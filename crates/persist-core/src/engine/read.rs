@@ -11,7 +11,7 @@ use crate::duck::{Database, DatabaseFile, Leaf, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::model::Model;
 use crate::record::Record;
-use crate::wal::RecoveryReport;
+use crate::wal::{Ancestor, RecoveryReport};
 
 /// What [`Engine::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -165,6 +165,11 @@ impl<M: Model> Engine<M> {
     /// What recovery found when the store was opened.
     pub fn recovery(&self) -> &RecoveryReport {
         &self.report
+    }
+
+    /// The stores whose writes count as its own, itself last.
+    pub fn lineage(&self) -> &[Ancestor] {
+        &self.shared.identity.lineage
     }
 
     /// The number of records.

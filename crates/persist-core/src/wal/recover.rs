@@ -47,6 +47,13 @@ impl Ancestor {
     pub fn present(store: &str) -> Self {
         Self { store: store.to_owned(), last_seq: None }
     }
+
+    /// Whether a store of this lineage has all that the store with this id had at `seq`: it is that store, or was restored
+    /// from it as it was then or later.
+    pub fn have(lineage: &[Self], store: &str, seq: u64) -> bool {
+        let ancestor = lineage.iter().find(|ancestor| ancestor.store == store);
+        ancestor.is_some_and(|ancestor| ancestor.last_seq.is_none_or(|last| seq <= last))
+    }
 }
 
 /// A new id for a store: 128 random bits in hex digits.

@@ -311,12 +311,13 @@ fn exporting_again_replaces_that_dates_files_and_nothing_else() {
     put(&other, "other", Some("gone"), 1);
     other.export_to(&lake).unwrap();
 
-    // A folder that is made anew: what the former one exported for `gone` is superfluous now.
-    let former = DatedStore::open(DATE, quiet(&dir.path().join("former"))).unwrap();
-    put(&former, "former", Some("gone"), 1);
-    put(&former, "former", Some("p"), 1);
-    former.export_to(&lake).unwrap();
+    // What the former export has for `gone` is superfluous then.
     let store = open(dir.path());
+    put(&store, "former", Some("gone"), 1);
+    put(&store, "former", Some("p"), 1);
+    store.export_to(&lake).unwrap();
+    store.remove("former", Some("gone")).unwrap();
+    store.remove("former", Some("p")).unwrap();
     put(&store, "k", Some("p"), 1);
     store.export_to(&lake).unwrap();
     put(&store, "k", Some("p"), 2);
@@ -326,6 +327,46 @@ fn exporting_again_replaces_that_dates_files_and_nothing_else() {
     };
     let expected = [row("gone", "2025-01-16", "other", 1), row("p", DATE, "k", 2), row("p", "2025-01-16", "other", 1)];
     assert_eq!(read(&lake), expected);
+}
+
+#[test]
+fn an_export_that_may_be_all_there_is_of_another_store_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, config) = (dir.path().join("lake"), quiet(dir.path()));
+    let store = DatedStore::open(DATE, config.clone()).unwrap();
+    put(&store, "k", Some("p"), 1);
+    let backup = store.backup(dir.path().join("backup")).unwrap();
+    store.export_to(&lake).unwrap();
+    let restored = || {
+        fs::remove_dir_all(dir.path().join(DATE)).unwrap();
+        DatedStore::restore(&backup.dir, DATE, config.clone()).unwrap();
+        DatedStore::open(DATE, config.clone()).unwrap()
+    };
+    let refused = |store: &DatedStore| {
+        let before = (names_in(&lake), read(&lake));
+        let error = store.export_to(&lake).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains("_persist_export-2025-01-15.json"), "{error}");
+        assert_eq!((names_in(&lake), read(&lake)), before);
+    };
+    // What was restored has all that is in the export.
+    store.close().unwrap();
+    let store = restored();
+    put(&store, "l", Some("p"), 1);
+    store.export_to(&lake).unwrap();
+    store.close().unwrap();
+    // Restored once more, it lacks what was written after the backup, and so does a date that was made again.
+    let store = restored();
+    refused(&store);
+    store.close().unwrap();
+    fs::remove_dir_all(dir.path().join(DATE)).unwrap();
+    let store = DatedStore::open(DATE, config.parquet(&lake)).unwrap();
+    refused(&store);
+    // Of an export that does not say whose it is, nothing is known.
+    let manifest = lake.join("_persist_export-2025-01-15.json");
+    fs::write(&manifest, r#"{"format": 1, "date": "2025-01-15", "seq": 0, "rows": 0, "files": []}"#).unwrap();
+    refused(&store);
+    assert_eq!(store.close().unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]
@@ -398,12 +439,14 @@ fn writes_go_on_while_an_export_shows_one_moment() {
 
 /// A root with an export of one record, and a store with another state for it: changed, new and vanished processes.
 fn before_and_after(dir: &Path) {
-    let former = DatedStore::open(DATE, quiet(&dir.join("former"))).unwrap();
-    for process in ["changed", "vanished"] {
-        put(&former, "old", Some(process), 1);
-    }
-    former.export_to(dir.join("lake")).unwrap();
     let store = open(dir);
+    for process in ["changed", "vanished"] {
+        put(&store, "old", Some(process), 1);
+    }
+    store.export_to(dir.join("lake")).unwrap();
+    for process in ["changed", "vanished"] {
+        store.remove("old", Some(process)).unwrap();
+    }
     for process in ["changed", "new"] {
         put(&store, "new", Some(process), 1);
     }
