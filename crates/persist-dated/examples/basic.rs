@@ -33,7 +33,10 @@ struct Task {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = example_folder(std::env::args().nth(1), "basic")?;
-    let _ = fs::remove_dir_all(dir.join("2025-01-15"));
+    // An export of the store of an earlier run would not be replaced by one of this store.
+    for folder in ["2025-01-15", "lake"] {
+        let _ = fs::remove_dir_all(dir.join(folder));
+    }
     let config = DatedConfig::new(&dir).batch_size(100).parquet(dir.join("lake"));
 
     let store = DatedStore::open("2025-01-15", config.clone())?;
