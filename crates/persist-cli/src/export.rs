@@ -20,7 +20,7 @@ pub(crate) struct Args {
     store: StoreArgs,
     #[command(flatten)]
     range: Range,
-    /// The root of the Parquet files; dates that it has already are replaced
+    /// The root of the Parquet files; what it has already of the same stores is replaced
     #[arg(value_name = "ROOT")]
     root: PathBuf,
 }
